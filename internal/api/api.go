@@ -1,0 +1,136 @@
+// Package api is the protocol between a manager and its clients: paths, request bodies, headers and
+// problems. The records that travel in it are those of package pool.
+package api
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// Headers of the protocol beside HTTP's own.
+const (
+	HeaderReason         = "Poolkeeper-Reason"         // why a change is made, for the audit log
+	HeaderClient         = "Poolkeeper-Client"         // what makes it: program/version
+	HeaderIdempotencyKey = "Idempotency-Key"           // a repeated request with the same key is answered once
+	HeaderManager        = "Poolkeeper-Manager"        // in answers: id of the manager
+	HeaderExpectManager  = "Poolkeeper-Expect-Manager" // in requests: refused with 421 by any other manager
+)
+
+// Limits of the protocol.
+const (
+	MaxBody = 1 << 20          // bytes of a request
+	MaxWait = 60 * time.Second // of one long poll
+)
+
+// Manager describes a running manager.
+type Manager struct {
+	ID          string    `json:"id" doc:"Identity of the manager; stays over restarts"`
+	Incarnation string    `json:"incarnation" doc:"Life of its store"`
+	Version     string    `json:"version"`
+	Host        string    `json:"host" doc:"Host whose processes it runs"`
+	PID         int       `json:"pid"`
+	StartedAt   time.Time `json:"started_at"`
+	DataDir     string    `json:"data_dir"`
+	Embedded    bool      `json:"embedded" doc:"Whether it ends by itself some time after its last pool is gone"`
+	Pools       int       `json:"pools" doc:"Pools that are not destroyed"`
+	Foreign     []Foreign `json:"foreign" doc:"Instances under its identity that its store does not know"`
+}
+
+// Foreign is an instance that nobody but a person may stop.
+type Foreign struct {
+	WorkerID string `json:"worker_id"`
+	PoolName string `json:"pool_name"`
+	PoolUID  string `json:"pool_uid"`
+	PID      int    `json:"pid"`
+}
+
+// Resize is the body of a resize.
+type Resize struct {
+	Size int64 `json:"size" minimum:"0" doc:"Desired number of workers"`
+}
+
+// Accepted is the answer to a mutation: what was accepted and the operation that will reach it. A PUT
+// that changes nothing answers the pool's newest operation.
+type Accepted struct {
+	Pool      pool.View      `json:"pool"`
+	Operation pool.Operation `json:"operation"`
+}
+
+// PoolList is one page of pools, by name.
+type PoolList struct {
+	Pools []pool.View `json:"pools"`
+	Next  string      `json:"next,omitempty" doc:"after= of the next page; empty on the last"`
+}
+
+// WorkerList is a pool's workers: those that live, oldest first, then those that ended, newest first.
+type WorkerList struct {
+	Workers []pool.Worker `json:"workers"`
+}
+
+// RevisionList is a pool's revisions from the newest.
+type RevisionList struct {
+	Revisions []pool.Revision `json:"revisions"`
+}
+
+// EventList is a part of a pool's log, in order.
+type EventList struct {
+	Events []pool.Event `json:"events"`
+	Next   int64        `json:"next" doc:"after= that continues behind this part"`
+}
+
+// Validated is the answer to a spec that is valid: the spec with its defaults.
+type Validated struct {
+	Spec pool.Spec `json:"spec"`
+}
+
+// Names of problems: the last part of a problem's type URI.
+const (
+	ProblemInvalid      = "invalid-spec"           // 422: errors carry the fields
+	ProblemNotFound     = "not-found"              // 404
+	ProblemExists       = "exists"                 // 409: a claimed pool has the name
+	ProblemDeleting     = "deleting"               // 409: the pool is being destroyed
+	ProblemProtected    = "deletion-protected"     // 409
+	ProblemReplace      = "replacement-required"   // 409: the change needs another pool
+	ProblemStale        = "stale"                  // 412: If-Match is not the newest
+	ProblemPrecondition = "precondition-required"  // 428: If-Match or If-None-Match is missing
+	ProblemKeyReused    = "idempotency-key-reused" // 422
+	ProblemOtherManager = "other-manager"          // 421
+	ProblemStopping     = "stopping"               // 503: the manager is ending
+	ProblemUnauthorized = "unauthorized"           // 401
+	ProblemTooLarge     = "too-large"              // 413
+	ProblemStore        = "store"                  // 503: the store cannot be written (disk full, read-only)
+)
+
+// ProblemBase stands before a problem's name in its type URI.
+const ProblemBase = "urn:poolkeeper:problem:"
+
+// Problem is an error answer (RFC 9457).
+type Problem struct {
+	Type      string          `json:"type"`
+	Title     string          `json:"title"`
+	Status    int             `json:"status"`
+	Detail    string          `json:"detail,omitempty"`
+	Errors    pool.Faults     `json:"errors,omitempty" doc:"Each fault of an invalid spec"`
+	Operation *pool.Operation `json:"operation,omitempty" doc:"The operation in the way"`
+	UID       string          `json:"uid,omitempty" doc:"The pool in the way"`
+}
+
+// Name is the problem's name, one of the Problem constants.
+func (p *Problem) Name() string { return strings.TrimPrefix(p.Type, ProblemBase) }
+
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = fmt.Sprintf("%s (status %d)", p.Title, p.Status)
+	}
+	if len(p.Errors) > 0 {
+		text += "\n" + p.Errors.Error()
+	}
+	return text
+}
+
+// ETag is the entity tag of a pool: it changes with every accepted change and names the uid.
+func ETag(p pool.Pool) string { return fmt.Sprintf(`"%s.%d"`, p.UID, p.Generation) }

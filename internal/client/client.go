@@ -1,0 +1,59 @@
+// Package client is the Go client of a manager's API. The provider and the command line reach a manager
+// through nothing else.
+package client
+
+import (
+	"context"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// Problem is an error answer of the manager; every call's error wraps one if the manager answered.
+type Problem = api.Problem
+
+// Change says who asks for a mutation, for the audit log.
+type Change struct {
+	Reason string // why, in the author's words
+	Key    string // idempotency key; empty makes a new one
+	ETag   string // the pool's entity tag that the change is based on; empty reads the newest first
+}
+
+// Manager is a manager's API as calls. Client implements it over HTTP.
+type Manager interface {
+	Manager(ctx context.Context) (api.Manager, error)
+	Stop(ctx context.Context) error
+	// Validate checks a spec (JSON or YAML) as creation would and changes nothing.
+	Validate(ctx context.Context, spec []byte) (pool.Spec, error)
+	Pool(ctx context.Context, name string) (pool.View, error)
+	// PoolByUID also finds the tombstone of a destroyed pool. It claims the pool.
+	PoolByUID(ctx context.Context, uid string) (pool.View, error)
+	Pools(ctx context.Context) ([]pool.View, error)
+	// Create errs with ProblemExists if a claimed pool has the name; an unclaimed one of the same author
+	// that nobody waits for is attached to (and updated if the spec differs).
+	Create(ctx context.Context, spec pool.Spec, c Change) (api.Accepted, error)
+	// Update errs with ProblemStale if c.ETag is not the newest, with ProblemReplace if the change needs
+	// another pool.
+	Update(ctx context.Context, spec pool.Spec, c Change) (api.Accepted, error)
+	// Patch applies a merge patch.
+	Patch(ctx context.Context, name string, patch []byte, c Change) (api.Accepted, error)
+	Resize(ctx context.Context, name string, size int64, c Change) (api.Accepted, error)
+	Restart(ctx context.Context, name string, c Change) (api.Accepted, error)
+	// Delete takes a name or a uid. On a pool that is being deleted it answers the running operation;
+	// force then hurries it.
+	Delete(ctx context.Context, ref string, force bool, c Change) (api.Accepted, error)
+	Operation(ctx context.Context, id string) (pool.Operation, error)
+	// Wait returns the operation once it has ended, or with ctx's error and its newest state. It survives
+	// restarts of the manager. progress, if not nil, is told every answer in between.
+	Wait(ctx context.Context, id string, progress func(pool.Operation)) (pool.Operation, error)
+	Workers(ctx context.Context, name string) ([]pool.Worker, error)
+	Logs(ctx context.Context, name, workerID string, maxBytes int64) ([]byte, error)
+	Revisions(ctx context.Context, name string) ([]pool.Revision, error)
+	Events(ctx context.Context, name string, after int64) (api.EventList, error)
+}
+
+var _ Manager = (*Client)(nil)
+
+// retryFor bounds how long a call waits for a manager that is out of reach for a moment.
+const retryFor = 10 * time.Second

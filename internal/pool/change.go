@@ -1,0 +1,74 @@
+package pool
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+)
+
+// FieldChange is one leaf that differs between two specs.
+type FieldChange struct {
+	Path   string `json:"path"`
+	Change Change `json:"change"`
+	Old    string `json:"old"`
+	New    string `json:"new"`
+}
+
+// Changes lists the leaves that differ between two complete specs, in the order of Fields. The presence of
+// a probe is a change of its own, because a probe may be written without a leaf.
+func Changes(before, after Spec) []FieldChange {
+	var changes []FieldChange
+	a, b := before.Leaves(), after.Leaves()
+	for _, f := range Fields {
+		if isEmpty(a[f.Path]) && isEmpty(b[f.Path]) || reflect.DeepEqual(a[f.Path], b[f.Path]) {
+			continue
+		}
+		changes = append(changes, FieldChange{f.Path, f.Change, leafText(a[f.Path]), leafText(b[f.Path])})
+	}
+	for _, p := range []struct {
+		path       string
+		was, wants bool
+	}{
+		{"health.http", before.Health.HTTP != nil, after.Health.HTTP != nil},
+		{"health.tcp", before.Health.TCP != nil, after.Health.TCP != nil},
+	} {
+		if p.was != p.wants {
+			changes = append(changes, FieldChange{p.path, ChangeContract, strconv.FormatBool(p.was), strconv.FormatBool(p.wants)})
+		}
+	}
+	return changes
+}
+
+// ChangeOf is the hardest of the changes between two complete specs.
+func ChangeOf(before, after Spec) Change {
+	hardest := ChangeNone
+	for _, c := range Changes(before, after) {
+		hardest = Harder(hardest, c.Change)
+	}
+	return hardest
+}
+
+// hashVersion stands before every template hash. Raise it only when the meaning of the hash changes, and
+// keep computing the old one for rows that carry it: an upgrade must never roll a pool.
+const hashVersion = "1"
+
+// TemplateHash names what a worker of the spec is made from: every rolling leaf that is not at its
+// default (so a field added later changes no hash), and how often a restart was asked for.
+func TemplateHash(s Spec, restarts int64) string {
+	template := map[string]any{"restarts": restarts}
+	leaves := s.Leaves()
+	for _, f := range Fields {
+		if v := leaves[f.Path]; f.Change == ChangeRolling && !isEmpty(v) && leafText(v) != f.Default {
+			template[f.Path] = v
+		}
+	}
+	data, err := json.Marshal(template) // sorts the keys
+	if err != nil {
+		panic(fmt.Sprintf("leaves are always JSON: %v", err))
+	}
+	sum := sha256.Sum256(data)
+	return hashVersion + ":" + hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,339 @@
+package pool
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// maxNodes bounds what aliases of a YAML document may expand to.
+const maxNodes = 1_000_000
+
+// Decode reads one spec from JSON or YAML and fills in the defaults. It finds every unknown field and
+// every wrong type at once (Faults, each with line and column), and validates nothing beyond them.
+func Decode(data []byte) (Spec, error) {
+	root, err := parse(data)
+	if err != nil {
+		return Spec{}, err
+	}
+	r := reader{budget: maxNodes}
+	tree := r.object(root, "")
+	if len(r.faults) > 0 {
+		return Spec{}, r.faults
+	}
+	return fromTree(tree)
+}
+
+// Patch applies a JSON merge patch (RFC 7396; JSON or YAML) to a complete spec: a null returns a field to
+// its default. It errs as Decode does.
+func Patch(s Spec, patch []byte) (Spec, error) {
+	root, err := parse(patch)
+	if err != nil {
+		return Spec{}, err
+	}
+	r := reader{budget: maxNodes, keepNull: true}
+	tree := r.object(root, "")
+	if len(r.faults) > 0 {
+		return Spec{}, r.faults
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return Spec{}, err
+	}
+	var base map[string]any
+	if err := json.Unmarshal(data, &base); err != nil {
+		return Spec{}, err
+	}
+	return fromTree(merge(base, tree))
+}
+
+// merge is RFC 7396's MergePatch for objects.
+func merge(base, patch map[string]any) map[string]any {
+	for k, v := range patch {
+		inner, isObject := v.(map[string]any)
+		switch {
+		case v == nil:
+			delete(base, k)
+		case isObject:
+			old, _ := base[k].(map[string]any)
+			if old == nil {
+				old = map[string]any{}
+			}
+			base[k] = merge(old, inner)
+		default:
+			base[k] = v
+		}
+	}
+	return base
+}
+
+// Default is the spec in which every field with a default holds it.
+func Default() Spec {
+	s, err := fromTree(nil)
+	if err != nil {
+		panic(fmt.Sprintf("the table of fields has a default that is no value: %v", err))
+	}
+	return s
+}
+
+// fromTree lays a tree of checked values over the defaults.
+func fromTree(tree map[string]any) (s Spec, err error) {
+	full := map[string]any{}
+	for _, f := range Fields {
+		if f.Default == "" {
+			continue
+		}
+		at, names := full, strings.Split(f.Path, ".")
+		for _, name := range names[:len(names)-1] {
+			inner, ok := at[name].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+				at[name] = inner
+			}
+			at = inner
+		}
+		at[names[len(names)-1]] = f.Kind.value(f.Default)
+	}
+	data, err := json.Marshal(merge(full, tree))
+	if err != nil {
+		return Spec{}, err
+	}
+	err = json.Unmarshal(data, &s)
+	return s, err
+}
+
+// value is a written scalar as its JSON value.
+func (k Kind) value(text string) any {
+	switch k {
+	case KindInt, KindBool:
+		return json.RawMessage(text)
+	}
+	return text
+}
+
+var yamlPosition = regexp.MustCompile(`line (\d+)(?:, column (\d+))?:? ?`)
+
+// parse reads one document. JSON is read as the YAML that it is, so that both know their lines.
+func parse(data []byte) (*yaml.Node, error) {
+	var doc yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	if err := dec.Decode(&doc); err != nil {
+		f := Fault{Reason: strings.TrimPrefix(err.Error(), "yaml: "), Valid: "one JSON or YAML document"}
+		if at := yamlPosition.FindStringSubmatch(f.Reason); at != nil {
+			f.Line, _ = strconv.Atoi(at[1])
+			f.Column, _ = strconv.Atoi(at[2])
+			f.Column = max(f.Column, 1)
+			f.Reason = strings.Replace(f.Reason, at[0], "", 1)
+		}
+		if len(bytes.TrimSpace(data)) == 0 {
+			f.Reason = "the document is empty"
+		}
+		return nil, Faults{f}
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); err == nil {
+		return nil, Faults{{Line: second.Line, Column: max(second.Column, 1), Reason: "a second document follows", Valid: "one JSON or YAML document"}}
+	}
+	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+		return doc.Content[0], nil
+	}
+	return nil, Faults{{Reason: "the document is empty", Valid: "one JSON or YAML document"}}
+}
+
+// reader turns nodes into JSON values by the table of fields, collecting faults.
+type reader struct {
+	faults   Faults
+	budget   int
+	keepNull bool // a patch's nulls mean "back to the default"
+}
+
+func (r *reader) fault(n *yaml.Node, path, reason, valid string) {
+	f := Fault{Path: path, Reason: reason, Valid: valid, Line: n.Line, Column: n.Column}
+	if n.Kind == yaml.ScalarNode {
+		f.Value = strconv.Quote(n.Value)
+	}
+	r.faults = append(r.faults, f)
+}
+
+// resolve follows an alias and says whether the document is still within bounds.
+func (r *reader) resolve(n *yaml.Node, path string) (*yaml.Node, bool) {
+	if r.budget--; r.budget == 0 {
+		r.fault(n, path, "the document is too large", fmt.Sprintf("at most %d values, aliases expanded", maxNodes))
+	}
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n, r.budget > 0
+}
+
+func (r *reader) object(n *yaml.Node, path string) map[string]any {
+	known := children(path)
+	tree := map[string]any{}
+	r.members(n, path, func(key, value *yaml.Node) {
+		at := join(path, key.Value)
+		if !slices.Contains(known, key.Value) {
+			r.fault(key, at, "there is no such field", strings.Join(known, ", "))
+			return
+		}
+		if isNull(value) {
+			if r.keepNull {
+				tree[key.Value] = nil
+			}
+			return
+		}
+		if f, ok := FieldAt(at); ok {
+			tree[key.Value] = r.leaf(value, at, f.Kind)
+		} else {
+			tree[key.Value] = r.object(value, at)
+		}
+	})
+	return tree
+}
+
+func (r *reader) leaf(n *yaml.Node, path string, kind Kind) any {
+	n, ok := r.resolve(n, path)
+	if !ok {
+		return nil
+	}
+	switch kind {
+	case KindList:
+		return r.list(n, path, func(item *yaml.Node, at string) any { return r.scalar(item, at, KindString) })
+	case KindPorts:
+		return r.list(n, path, r.port)
+	case KindMap:
+		m := map[string]any{}
+		r.members(n, path, func(key, value *yaml.Node) {
+			if isNull(value) {
+				if r.keepNull {
+					m[key.Value] = nil
+				}
+				return
+			}
+			m[key.Value] = r.scalar(value, fmt.Sprintf("%s[%q]", path, key.Value), KindString)
+		})
+		return m
+	}
+	return r.scalar(n, path, kind)
+}
+
+func (r *reader) port(n *yaml.Node, path string) any {
+	p := map[string]any{}
+	r.members(n, path, func(key, value *yaml.Node) {
+		if key.Value != "name" {
+			r.fault(key, join(path, key.Value), "there is no such field", "name")
+			return
+		}
+		p["name"] = r.scalar(value, join(path, "name"), KindString)
+	})
+	return p
+}
+
+func (r *reader) list(n *yaml.Node, path string, item func(*yaml.Node, string) any) []any {
+	if n.Kind != yaml.SequenceNode {
+		r.fault(n, path, "is not a list", "a list")
+		return nil
+	}
+	list := make([]any, len(n.Content))
+	for i, c := range n.Content {
+		list[i] = item(c, fmt.Sprintf("%s[%d]", path, i))
+	}
+	return list
+}
+
+// members visits the pairs of a mapping; a key that is there twice is a fault.
+func (r *reader) members(n *yaml.Node, path string, visit func(key, value *yaml.Node)) {
+	n, ok := r.resolve(n, path)
+	if !ok {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		r.fault(n, path, "is not an object", "an object with named fields")
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if seen[key.Value] {
+			r.fault(key, join(path, key.Value), "is there twice", "each field once")
+			continue
+		}
+		seen[key.Value] = true
+		visit(key, n.Content[i+1])
+	}
+}
+
+// tags says which YAML types a kind may be written in.
+var tags = map[Kind][]string{
+	KindString:   {"!!str"},
+	KindInt:      {"!!int"},
+	KindBool:     {"!!bool"},
+	KindDuration: {"!!str"},
+	KindBytes:    {"!!str", "!!int"},
+	KindAmount:   {"!!str", "!!int"},
+}
+
+var examples = map[Kind]string{
+	KindString:   "text (numbers, true and false in quotes)",
+	KindDuration: `a duration like "30s", "5m" or "1h30m"`,
+	KindBytes:    `a size like "10MiB"`,
+	KindAmount:   `a whole number, or a percentage like "25%"`,
+}
+
+func (r *reader) scalar(n *yaml.Node, path string, kind Kind) any {
+	n, ok := r.resolve(n, path)
+	if !ok {
+		return nil
+	}
+	valid := examples[kind]
+	if valid == "" {
+		valid = "a " + string(kind)
+	}
+	if n.Kind != yaml.ScalarNode || !slices.Contains(tags[kind], n.ShortTag()) {
+		r.fault(n, path, "is not a "+string(kind), valid)
+		return nil
+	}
+	v, err := kind.read(n.Value)
+	if err != nil {
+		r.fault(n, path, "is not a "+string(kind), valid)
+	}
+	return v
+}
+
+// read turns a written scalar into its JSON value, or says that it is none.
+func (k Kind) read(text string) (any, error) {
+	switch k {
+	case KindInt:
+		return strconv.ParseInt(text, 10, 64)
+	case KindBool:
+		if text != "true" && text != "false" {
+			return nil, errors.New("neither true nor false")
+		}
+		return text == "true", nil
+	case KindDuration:
+		_, err := ParseDuration(text)
+		return text, err
+	case KindBytes:
+		_, err := ParseBytes(text)
+		return text, err
+	case KindAmount:
+		_, err := ParseAmount(text)
+		return text, err
+	}
+	return text, nil
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}

@@ -1,0 +1,184 @@
+package pool
+
+import (
+	"slices"
+	"strings"
+)
+
+// Change says how a change of a field reaches the workers, from the mildest to the hardest.
+type Change string
+
+const (
+	ChangeNone     Change = "none"     // nothing differs
+	ChangeCreation Change = "creation" // read at creation only; later changes are recorded
+	ChangeHot      Change = "hot"      // the manager acts on it; no worker is touched
+	ChangeContract Change = "contract" // how workers are treated; living workers follow
+	ChangeRolling  Change = "rolling"  // workers are replaced step by step within the budgets
+	ChangeReplace  Change = "replace"  // only another pool can have it
+)
+
+var changeOrder = []Change{ChangeNone, ChangeCreation, ChangeHot, ChangeContract, ChangeRolling, ChangeReplace}
+
+// Harder returns the harder of two changes.
+func Harder(a, b Change) Change {
+	if slices.Index(changeOrder, b) > slices.Index(changeOrder, a) {
+		return b
+	}
+	return a
+}
+
+// Kind is the type of a leaf field's value as a user writes it.
+type Kind string
+
+const (
+	KindString   Kind = "string"
+	KindInt      Kind = "whole number"
+	KindBool     Kind = "true or false"
+	KindDuration Kind = "duration"
+	KindBytes    Kind = "size in bytes"
+	KindAmount   Kind = "number or percentage"
+	KindList     Kind = "list of strings"
+	KindMap      Kind = "map of strings"
+	KindPorts    Kind = "list of ports"
+)
+
+// Field describes one leaf of Spec: everything that decoding, defaults, validation, change planning,
+// schemas and docs need to know of it.
+type Field struct {
+	Path     string // dotted, from the spec's root
+	Kind     Kind
+	Default  string // as a user would write it; empty means none
+	Change   Change
+	Runtimes []string // that enforce it; nil means all
+	Required bool
+	OneOf    bool     // a leaf in a member of a one-of object: never filled in, empty has a meaning of its own
+	Enum     []string // the only valid values
+	Min, Max string   // bounds, written like the value
+	Pattern  string   // an anchored regular expression
+	Valid    string   // what Pattern admits, in words
+	Doc      string   // one sentence
+}
+
+const (
+	dnsLabel = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
+	inDNS    = "a DNS label: 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"
+)
+
+// MaxSize is the largest number of workers one pool can have.
+const MaxSize = "100000"
+
+// Fields is the table of all leaves of Spec, in the order of the docs.
+var Fields = []Field{
+	{Path: "name", Kind: KindString, Required: true, Change: ChangeReplace, Pattern: dnsLabel, Valid: inDNS,
+		Doc: "Name of the pool, unique among the manager's living pools."},
+	{Path: "description", Kind: KindString, Change: ChangeHot, Pattern: `(?s)^.{0,1024}$`, Valid: "at most 1024 characters",
+		Doc: "What the pool is for, for people."},
+	{Path: "labels", Kind: KindMap, Change: ChangeHot,
+		Doc: "Labels to find the pool by."},
+	{Path: "runtime.process.host", Kind: KindString, OneOf: true, Change: ChangeReplace, Runtimes: []string{RuntimeProcess},
+		Doc: "Name of the host whose processes the workers are. Left out, it is the host of the manager that accepts the pool."},
+	{Path: "worker.command", Kind: KindList, Required: true, Change: ChangeRolling,
+		Doc: "Program and arguments of a worker. `${PORT}` and `${POOLKEEPER_PORT_<NAME>}` stand for the ports chosen for it, `${POOLKEEPER_WORKER_ID}` for its id."},
+	{Path: "worker.env", Kind: KindMap, Change: ChangeRolling,
+		Doc: "Environment of a worker, beside PATH, HOME and the variables that Poolkeeper sets. Nothing else is passed on."},
+	{Path: "worker.working_dir", Kind: KindString, Change: ChangeRolling, Runtimes: []string{RuntimeProcess}, Pattern: `^(/.*)?$`, Valid: "an absolute path",
+		Doc: "Directory a worker starts in; left out, the root directory."},
+	{Path: "worker.ports", Kind: KindPorts, Change: ChangeRolling,
+		Doc: "Ports that are chosen for each worker and given to it as `POOLKEEPER_PORT_<NAME>`; the first also as `PORT`."},
+	{Path: "size", Kind: KindInt, Required: true, Change: ChangeHot, Min: "0", Max: MaxSize,
+		Doc: "Desired number of workers."},
+	{Path: "initialization", Kind: KindString, Default: Prewarmed, Change: ChangeCreation, Enum: []string{Prewarmed, Empty},
+		Doc: "How the pool starts: `prewarmed` waits at creation until every worker is available, `empty` starts with size 0."},
+	{Path: "health.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: `^(/.*)?$`, Valid: "a path that begins with '/'",
+		Doc: "Path that a healthy worker answers with a status from 200 to 399; left out, `/`."},
+	{Path: "health.http.port", Kind: KindString, OneOf: true, Change: ChangeContract,
+		Doc: "Name of the port to ask; left out, the first of `worker.ports`."},
+	{Path: "health.tcp.port", Kind: KindString, OneOf: true, Change: ChangeContract,
+		Doc: "Name of the port to connect to; left out, the first of `worker.ports`."},
+	{Path: "health.interval", Kind: KindDuration, Default: "10s", Change: ChangeContract, Min: "100ms", Max: "1h",
+		Doc: "Time between two checks of a ready worker."},
+	{Path: "health.timeout", Kind: KindDuration, Default: "1s", Change: ChangeContract, Min: "10ms", Max: "5m",
+		Doc: "Time after which an unanswered check counts as failed."},
+	{Path: "health.healthy_threshold", Kind: KindInt, Default: "1", Change: ChangeContract, Min: "1", Max: "100",
+		Doc: "Passed checks in a row that make a worker healthy."},
+	{Path: "health.unhealthy_threshold", Kind: KindInt, Default: "3", Change: ChangeContract, Min: "1", Max: "100",
+		Doc: "Failed checks in a row that make a worker unhealthy."},
+	{Path: "health.start_period", Kind: KindDuration, Default: "0s", Change: ChangeContract, Min: "0s", Max: "1h",
+		Doc: "Time after a worker's start in which failed checks do not count."},
+	{Path: "remediation.enabled", Kind: KindBool, Default: "true", Change: ChangeHot,
+		Doc: "Whether unhealthy workers are replaced. A worker that is gone is always replaced."},
+	{Path: "remediation.max_unhealthy", Kind: KindAmount, Default: "40%", Change: ChangeHot, Max: "100%",
+		Doc: "Breaker: while more workers than this are unhealthy or in replacement, no more running ones are replaced; one always may be."},
+	{Path: "update.max_surge", Kind: KindAmount, Default: "25%", Change: ChangeHot, Max: "100%",
+		Doc: "Workers that a rolling update may run beyond the size; a percentage rounds up."},
+	{Path: "update.max_unavailable", Kind: KindAmount, Default: "0", Change: ChangeHot, Max: "100%",
+		Doc: "Workers that may be unavailable because of a rolling update; a percentage rounds down."},
+	{Path: "update.min_ready", Kind: KindDuration, Default: "0s", Change: ChangeHot, Min: "0s", Max: "1h",
+		Doc: "Time that a new worker must be ready and healthy before it counts as available."},
+	{Path: "update.progress_deadline", Kind: KindDuration, Default: "10m", Change: ChangeHot, Min: "1s", Max: "24h",
+		Doc: "Time without progress after which a create or rolling update has failed."},
+	{Path: "drain.timeout", Kind: KindDuration, Default: "5m", Change: ChangeContract, Min: "0s", Max: "168h",
+		Doc: "Time that a draining worker has to finish its work."},
+	{Path: "drain.deregister_delay", Kind: KindDuration, Default: "2s", Change: ChangeContract, Min: "0s", Max: "10m",
+		Doc: "Time between withdrawing a worker's endpoints and the first signal to it."},
+	{Path: "drain.signal", Kind: KindString, Default: "TERM", Change: ChangeContract, Runtimes: []string{RuntimeProcess}, Enum: []string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2"},
+		Doc: "Signal that asks a worker to end."},
+	{Path: "drain.signal_at", Kind: KindString, Default: SignalAfter, Change: ChangeContract, Enum: []string{SignalAfter, SignalStart},
+		Doc: "`after`: the signal goes to a worker that has become idle, and `grace` runs from it. `start`: the signal begins the drain, the worker has `timeout` to finish and exit, then `grace`."},
+	{Path: "drain.grace", Kind: KindDuration, Default: "10s", Change: ChangeContract, Min: "0s", Max: "1h",
+		Doc: "Time between the signal (with `signal_at` `start`: the end of `timeout`) and the kill."},
+	{Path: "logs.max_size", Kind: KindBytes, Default: "10MiB", Change: ChangeHot, Min: "4KiB", Max: "10GiB",
+		Doc: "Size past which a worker's log is rotated (a soft bound)."},
+	{Path: "logs.keep", Kind: KindInt, Default: "1", Change: ChangeHot, Min: "0", Max: "100",
+		Doc: "Rotated logs that are kept of each worker."},
+	{Path: "restart_triggers", Kind: KindMap, Change: ChangeRolling,
+		Doc: "Any values; a change of them replaces all workers step by step."},
+	{Path: "deletion_protection", Kind: KindBool, Default: "false", Change: ChangeHot,
+		Doc: "Whether deleting the pool is refused. The stored value counts."},
+}
+
+var fieldByPath = func() map[string]Field {
+	m := make(map[string]Field, len(Fields))
+	for _, f := range Fields {
+		m[f.Path] = f
+	}
+	return m
+}()
+
+// FieldAt returns the leaf with the given dotted path.
+func FieldAt(path string) (Field, bool) {
+	f, ok := fieldByPath[path]
+	return f, ok
+}
+
+// Objects lists the dotted paths of all inner objects of a spec, parents before children.
+func Objects() []string {
+	var objects []string
+	for _, f := range Fields {
+		for i, r := range f.Path {
+			if p := f.Path[:i]; r == '.' && !slices.Contains(objects, p) {
+				objects = append(objects, p)
+			}
+		}
+	}
+	return objects
+}
+
+// children lists the names directly under an object ("" is the root), sorted by the table.
+func children(object string) []string {
+	var names []string
+	for _, f := range Fields {
+		rest, ok := f.Path, true
+		if object != "" {
+			rest, ok = strings.CutPrefix(f.Path, object+".")
+		}
+		if !ok {
+			continue
+		}
+		name, _, _ := strings.Cut(rest, ".")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

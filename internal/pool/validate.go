@@ -1,0 +1,261 @@
+package pool
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Validate finds every fault of a complete spec, in the order of Fields and then of the rules that read
+// several fields. unknown tells which dotted paths have no value yet (Terraform's unknown values); what
+// reads an unknown field is not judged. nil means that all is known.
+func Validate(s Spec, unknown func(path string) bool) error {
+	return validate(s, unknown, rules)
+}
+
+// ValidateCreation is Validate with the rules that hold only when a pool is created.
+func ValidateCreation(s Spec, unknown func(path string) bool) error {
+	return validate(s, unknown, append(slices.Clone(rules), creationRules...))
+}
+
+func validate(s Spec, unknown func(string) bool, rules []rule) error {
+	if unknown == nil {
+		unknown = func(string) bool { return false }
+	}
+	var faults Faults
+	leaves := s.Leaves()
+	for _, f := range Fields {
+		if !unknown(f.Path) {
+			faults = append(faults, f.check(leaves[f.Path])...)
+		}
+	}
+	for _, r := range rules {
+		if !slices.ContainsFunc(r.reads, unknown) {
+			faults = append(faults, r.check(s)...)
+		}
+	}
+	return faults.asError()
+}
+
+// check judges one leaf by the table alone.
+func (f Field) check(v any) Faults {
+	if isEmpty(v) {
+		if f.Required {
+			return Faults{{Path: f.Path, Reason: "is required", Valid: f.valid()}}
+		}
+		if f.Default == "" {
+			return nil
+		}
+	}
+	text := leafText(v)
+	switch {
+	case len(f.Enum) > 0 && !slices.Contains(f.Enum, text),
+		f.Pattern != "" && !regexp.MustCompile(f.Pattern).MatchString(text),
+		f.Min != "" && f.Kind.compare(text, f.Min) < 0,
+		f.Max != "" && f.Kind.compare(text, f.Max) > 0:
+		return Faults{{Path: f.Path, Value: strconv.Quote(text), Reason: "is out of range", Valid: f.valid()}}
+	}
+	return nil
+}
+
+// valid says in words what a leaf admits.
+func (f Field) valid() string {
+	switch {
+	case f.Valid != "":
+		return f.Valid
+	case len(f.Enum) > 0:
+		return strings.Join(f.Enum, ", ")
+	case f.Min != "" && f.Max != "":
+		return fmt.Sprintf("a %s from %s to %s", f.Kind, f.Min, f.Max)
+	case f.Max != "":
+		return fmt.Sprintf("a %s up to %s", f.Kind, f.Max)
+	}
+	return "a " + string(f.Kind)
+}
+
+// compare orders two written values of a bounded kind: negative, zero or positive.
+func (k Kind) compare(a, b string) int {
+	order := func(s string) int64 {
+		switch k {
+		case KindDuration:
+			d, _ := ParseDuration(s)
+			return int64(d)
+		case KindBytes:
+			n, _ := ParseBytes(s)
+			return int64(n)
+		case KindAmount:
+			n, _ := ParseAmount(s)
+			return n.Value
+		}
+		n, _ := strconv.ParseInt(s, 10, 64)
+		return n
+	}
+	if k == KindAmount && !strings.HasSuffix(a, "%") {
+		return 0 // only shares are bounded
+	}
+	return int(min(max(order(a)-order(b), -1), 1))
+}
+
+// rule is a judgement that reads several fields, or the inside of one.
+type rule struct {
+	reads []string
+	check func(Spec) Faults
+}
+
+var creationRules = []rule{
+	{[]string{"initialization", "size"}, func(s Spec) Faults {
+		if s.Initialization == Empty && s.DesiredSize() != 0 {
+			return Faults{{Path: "size", Value: strconv.FormatInt(*s.Size, 10), Reason: "initialization is \"empty\"", Valid: "0, or initialization = \"prewarmed\""}}
+		}
+		return nil
+	}},
+}
+
+var rules = []rule{
+	{[]string{"labels"}, func(s Spec) Faults {
+		return mapFaults("labels", s.Labels, labelKey, "a key of 1 to 253 of a-z, A-Z, 0-9, '.', '_', '-' and '/', starting and ending with a letter or digit", 256)
+	}},
+	{[]string{"restart_triggers"}, func(s Spec) Faults {
+		return mapFaults("restart_triggers", s.RestartTriggers, nil, "", 1<<16)
+	}},
+	{[]string{"worker.command"}, func(s Spec) Faults {
+		if len(s.Worker.Command) > 0 && s.Worker.Command[0] == "" {
+			return Faults{{Path: "worker.command[0]", Value: `""`, Reason: "is empty", Valid: "a program's name or absolute path"}}
+		}
+		return nulFaults("worker.command", s.Worker.Command)
+	}},
+	{[]string{"worker.command", "worker.ports"}, portReferences},
+	{[]string{"worker.env"}, environment},
+	{[]string{"worker.ports"}, portNames},
+	{[]string{"health.http", "health.tcp"}, func(s Spec) Faults {
+		if s.Health.HTTP != nil && s.Health.TCP != nil {
+			return Faults{{Path: "health", Reason: "has both http and tcp", Valid: "one of http and tcp, or neither"}}
+		}
+		return nil
+	}},
+	{[]string{"health.http", "health.http.port", "health.tcp", "health.tcp.port", "worker.ports"}, probePort},
+	{[]string{"update.max_surge", "update.max_unavailable"}, func(s Spec) Faults {
+		if u := s.Update; u.MaxSurge.Value == 0 && u.MaxUnavailable.Value == 0 {
+			return Faults{{Path: "update.max_unavailable", Value: u.MaxUnavailable.String(), Reason: "update.max_surge is 0 too, so no worker could ever be replaced", Valid: "at least one of the two above 0"}}
+		}
+		return nil
+	}},
+	{[]string{"update.min_ready", "update.progress_deadline"}, func(s Spec) Faults {
+		if u := s.Update; u.MinReady >= u.ProgressDeadline {
+			return Faults{{Path: "update.min_ready", Value: strconv.Quote(u.MinReady.String()), Reason: "is not below update.progress_deadline, so every rollout would fail", Valid: "less than " + u.ProgressDeadline.String()}}
+		}
+		return nil
+	}},
+}
+
+var (
+	labelKey = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._/-]{0,251}[a-zA-Z0-9])?$`)
+	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	portName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$`)
+	portRef  = regexp.MustCompile(`\$\{(PORT|POOLKEEPER_PORT_[A-Z0-9_]+)\}`)
+)
+
+func mapFaults(path string, m map[string]string, key *regexp.Regexp, valid string, maxValue int) (faults Faults) {
+	for _, k := range sortedKeys(m) {
+		at := fmt.Sprintf("%s[%q]", path, k)
+		if key != nil && !key.MatchString(k) {
+			faults = append(faults, Fault{Path: at, Value: strconv.Quote(k), Reason: "the key is not valid", Valid: valid})
+		}
+		if len(m[k]) > maxValue {
+			faults = append(faults, Fault{Path: at, Reason: fmt.Sprintf("the value has %d bytes", len(m[k])), Valid: fmt.Sprintf("at most %d bytes", maxValue)})
+		}
+	}
+	return faults
+}
+
+// nulFaults: no operating system can pass a NUL byte in an argument or a variable.
+func nulFaults(path string, values []string) (faults Faults) {
+	for i, v := range values {
+		if strings.ContainsRune(v, 0) {
+			faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", path, i), Value: strconv.Quote(v), Reason: "holds a NUL byte", Valid: "text without NUL"})
+		}
+	}
+	return faults
+}
+
+// PortVariable is the environment variable that carries a port of the given name.
+func PortVariable(name string) string {
+	return "POOLKEEPER_PORT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+func portReferences(s Spec) (faults Faults) {
+	given := []string{}
+	for i, p := range s.Worker.Ports {
+		if i == 0 {
+			given = append(given, "PORT")
+		}
+		given = append(given, PortVariable(p.Name))
+	}
+	for i, arg := range s.Worker.Command {
+		for _, ref := range portRef.FindAllStringSubmatch(arg, -1) {
+			if !slices.Contains(given, ref[1]) {
+				valid := "declare the port in worker.ports"
+				if len(given) > 0 {
+					valid = "${" + strings.Join(given, "}, ${") + "}, or " + valid
+				}
+				faults = append(faults, Fault{Path: fmt.Sprintf("worker.command[%d]", i), Value: strconv.Quote(arg), Reason: ref[0] + " names no declared port", Valid: valid})
+			}
+		}
+	}
+	return faults
+}
+
+func environment(s Spec) (faults Faults) {
+	for _, k := range sortedKeys(s.Worker.Env) {
+		at := fmt.Sprintf("worker.env[%q]", k)
+		switch {
+		case !envName.MatchString(k):
+			faults = append(faults, Fault{Path: at, Value: strconv.Quote(k), Reason: "is not a name of an environment variable", Valid: "letters, digits and '_', not starting with a digit"})
+		case k == "PORT", strings.HasPrefix(k, "POOLKEEPER_"):
+			faults = append(faults, Fault{Path: at, Value: strconv.Quote(k), Reason: "is set by Poolkeeper", Valid: "any name but PORT and POOLKEEPER_*"})
+		case strings.ContainsRune(s.Worker.Env[k], 0):
+			faults = append(faults, Fault{Path: at, Reason: "holds a NUL byte", Valid: "text without NUL"})
+		}
+	}
+	return faults
+}
+
+func portNames(s Spec) (faults Faults) {
+	seen := map[string]bool{}
+	for i, p := range s.Worker.Ports {
+		at := fmt.Sprintf("worker.ports[%d].name", i)
+		switch {
+		case !portName.MatchString(p.Name):
+			faults = append(faults, Fault{Path: at, Value: strconv.Quote(p.Name), Reason: "is not a name of a port", Valid: "1 to 15 of a-z, 0-9 and '-', starting with a letter"})
+		case seen[p.Name]:
+			faults = append(faults, Fault{Path: at, Value: strconv.Quote(p.Name), Reason: "is there twice", Valid: "a name of its own for each port"})
+		}
+		seen[p.Name] = true
+	}
+	return faults
+}
+
+func probePort(s Spec) Faults {
+	probe, path, asked := "", "", ""
+	switch {
+	case s.Health.HTTP != nil:
+		probe, path, asked = "health.http", "health.http.port", s.Health.HTTP.Port
+	case s.Health.TCP != nil:
+		probe, path, asked = "health.tcp", "health.tcp.port", s.Health.TCP.Port
+	default:
+		return nil
+	}
+	names := make([]string, len(s.Worker.Ports))
+	for i, p := range s.Worker.Ports {
+		names[i] = p.Name
+	}
+	switch {
+	case len(names) == 0:
+		return Faults{{Path: probe, Reason: "asks a port, but worker.ports declares none", Valid: "declare a port in worker.ports"}}
+	case asked != "" && !slices.Contains(names, asked):
+		return Faults{{Path: path, Value: strconv.Quote(asked), Reason: "names no port of worker.ports", Valid: strings.Join(names, ", ")}}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+// Package runtime is the border to where workers run. It starts, signals, finds and removes instances and
+// tells when one ends; it knows no pools' sizes, no operations and no store.
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// ErrGone: the instance does not exist any more (or its pid belongs to somebody else by now).
+var ErrGone = errors.New("the instance is gone")
+
+// SpecError is a launch that cannot succeed until the spec or the host is changed: the program does not
+// exist, is not executable, the directory is missing.
+type SpecError struct{ Fault pool.Fault }
+
+func (e *SpecError) Error() string { return e.Fault.String() }
+
+// Launch is what one worker is to be started from.
+type Launch struct {
+	WorkerID string
+	PoolUID  string
+	PoolName string
+	Template pool.WorkerTemplate
+}
+
+// Found is an instance that carries the manager's identity.
+type Found struct {
+	WorkerID string
+	PoolUID  string
+	PoolName string
+	// Identity is the store.Identity text that the instance was started under.
+	Identity string
+	Instance pool.Instance
+}
+
+// Ended reports that an instance ended.
+type Ended struct {
+	WorkerID string
+	PoolUID  string
+	Exit     pool.Exit
+	At       time.Time
+}
+
+// Runtime runs instances. All calls are safe for concurrent use and safe to repeat.
+type Runtime interface {
+	// Check finds what of a spec this runtime could not run, before anything is done.
+	Check(ctx context.Context, spec pool.Spec) pool.Faults
+	// Launch starts the worker's instance, or returns the one that runs under its id already. From then on
+	// its end is reported once. A *SpecError cannot be mended by trying again.
+	Launch(ctx context.Context, l Launch) (pool.Instance, error)
+	// Adopt watches an instance that an earlier manager started. ErrGone if it has ended.
+	Adopt(ctx context.Context, poolUID, workerID string, instance pool.Instance) error
+	// Signal sends a signal named like "TERM" to the instance's main process. ErrGone if it has ended.
+	Signal(ctx context.Context, workerID string, instance pool.Instance, signal string) error
+	// Kill ends the instance and everything that it started, at once. No error if all is gone already.
+	Kill(ctx context.Context, workerID string, instance pool.Instance) error
+	// Sweep ends what an ended instance left running, and returns how many processes that was.
+	Sweep(ctx context.Context, workerID string, instance pool.Instance) (int, error)
+	// List finds the instances that carry this manager's id, of whatever incarnation. An error means that
+	// the world is unknown, never that it is empty.
+	List(ctx context.Context) ([]Found, error)
+	// Ended delivers the end of every launched and adopted instance, as soon as it happens.
+	Ended() <-chan Ended
+	// Logs returns at most the last max bytes of the worker's output, whole lines; empty if there is none.
+	Logs(ctx context.Context, poolUID, workerID string, max int64) ([]byte, error)
+	// KeepLogs sets the bounds for the logs of a pool's workers.
+	KeepLogs(poolUID string, logs pool.Logs)
+	// RemoveLogs deletes the logs of the given workers; with none given, those of the whole pool.
+	RemoveLogs(ctx context.Context, poolUID string, workerIDs ...string) error
+	// Close stops watching. It ends no instance.
+	Close() error
+}
+
+// LaunchError says which worker could not be launched.
+func LaunchError(workerID string, err error) error {
+	return fmt.Errorf("launch worker %s: %w", workerID, err)
+}

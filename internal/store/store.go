@@ -1,0 +1,101 @@
+// Package store keeps the manager's records. It owns the SQL and the transactions; it decides nothing.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+var (
+	// ErrNotFound: there is no such record.
+	ErrNotFound = errors.New("not found")
+	// ErrNameTaken: another pool that is not destroyed has the name.
+	ErrNameTaken = errors.New("the name is taken")
+)
+
+// Identity names a manager and the life of its store. A restored store gets a new incarnation.
+type Identity struct {
+	ManagerID   string `json:"manager_id"`
+	Incarnation string `json:"incarnation"`
+}
+
+// String is the identity that instances carry.
+func (i Identity) String() string { return i.ManagerID + "/" + i.Incarnation }
+
+// Store is a database of records. Implementations are safe for concurrent use.
+type Store interface {
+	// Identity was made when the store was created and never changes.
+	Identity() Identity
+	// View runs read in one consistent snapshot.
+	View(ctx context.Context, read func(Reader) error) error
+	// Update runs change in one transaction and returns when it is durable. An error of change, or a
+	// failure to commit, undoes all of it. Concurrent updates may share one commit; change may run on
+	// another goroutine, must not block on anything but the transaction, and runs exactly once.
+	Update(ctx context.Context, change func(Writer) error) error
+	Close() error
+}
+
+// Page bounds a listing: what follows After, at most Limit entries (0: no bound).
+type Page struct {
+	After string
+	Limit int
+}
+
+// Reader reads records. Single records err with ErrNotFound; listings are empty instead.
+type Reader interface {
+	// Pool finds a pool in any phase by its uid.
+	Pool(uid string) (pool.Pool, error)
+	// PoolByName finds the pool of that name that is not destroyed.
+	PoolByName(name string) (pool.Pool, error)
+	// Pools lists the pools that are not destroyed by name; page.After is a name.
+	Pools(page Page) ([]pool.Pool, error)
+	Revision(poolUID string, number int64) (pool.Revision, error)
+	// Revisions lists from the newest.
+	Revisions(poolUID string, limit int) ([]pool.Revision, error)
+	Worker(id string) (pool.Worker, error)
+	// Workers lists a pool's workers that have not ended, oldest first.
+	Workers(poolUID string) ([]pool.Worker, error)
+	// EndedWorkers lists a pool's ended workers from the newest end.
+	EndedWorkers(poolUID string, limit int) ([]pool.Worker, error)
+	Operation(id string) (pool.Operation, error)
+	// Operations lists a pool's operations from the newest.
+	Operations(poolUID string, limit int) ([]pool.Operation, error)
+	// RunningOperations lists the pool's operations that have not ended, oldest first.
+	RunningOperations(poolUID string) ([]pool.Operation, error)
+	// Events lists a pool's events with a sequence above after, in order.
+	Events(poolUID string, after int64, limit int) ([]pool.Event, error)
+	// IdempotentReply finds what was answered to a key, by any request.
+	IdempotentReply(author, key string) (IdempotentReply, error)
+}
+
+// Writer changes records. Reads see the transaction's own writes.
+type Writer interface {
+	Reader
+	// InsertPool errs with ErrNameTaken.
+	InsertPool(pool.Pool) error
+	UpdatePool(pool.Pool) error
+	InsertRevision(pool.Revision) error
+	// PutWorkers inserts or replaces.
+	PutWorkers(...pool.Worker) error
+	// PruneWorkers deletes all but the newest keep ended workers of a pool and returns the ids.
+	PruneWorkers(poolUID string, keep int) ([]string, error)
+	// PutOperation inserts or replaces.
+	PutOperation(pool.Operation) error
+	// AppendEvents numbers the events per pool, without gaps, in the order given.
+	AppendEvents(...pool.Event) error
+	PutIdempotentReply(IdempotentReply) error
+	// PruneIdempotentReplies deletes what is older than before.
+	PruneIdempotentReplies(before time.Time) error
+}
+
+// IdempotentReply is the answer to a mutating request that carried an idempotency key.
+type IdempotentReply struct {
+	Author      string
+	Key         string
+	RequestHash string // of method, path and body: another request under the same key is refused
+	OperationID string
+	CreatedAt   time.Time
+}
