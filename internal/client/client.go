@@ -1,9 +1,11 @@
 // Package client is the Go client of a manager's API. The provider and the command line reach a manager
-// through nothing else.
+// through nothing else. It knows the protocol and how long to be patient; it starts no manager and decides
+// nothing about pools.
 package client
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
@@ -12,6 +14,11 @@ import (
 
 // Problem is an error answer of the manager; every call's error wraps one if the manager answered.
 type Problem = api.Problem
+
+// ErrUnreachable: no manager answered. Every call's error wraps it, and names the endpoint, if neither an
+// answer came nor the caller's context ended. A Config.Transport whose error is already ErrUnreachable has
+// tried all that can be tried: such an error is passed on as it is and the request is not repeated.
+var ErrUnreachable = errors.New("no manager answered")
 
 // Change says who asks for a mutation, for the audit log.
 type Change struct {
@@ -57,3 +64,12 @@ var _ Manager = (*Client)(nil)
 
 // retryFor bounds how long a call waits for a manager that is out of reach for a moment.
 const retryFor = 10 * time.Second
+
+// expectation is the key of Expecting's value in a context.
+type expectation struct{}
+
+// Expecting makes every call under the returned context be refused, with ProblemOtherManager, by any
+// manager whose id is another. It goes before Config.ExpectManager; an empty id expects nothing.
+func Expecting(ctx context.Context, managerID string) context.Context {
+	return context.WithValue(ctx, expectation{}, managerID)
+}

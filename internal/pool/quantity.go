@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -127,20 +126,9 @@ func (a Amount) String() string {
 	return s
 }
 
-// MarshalJSON writes a percentage as a string and an absolute amount as a number.
-func (a Amount) MarshalJSON() ([]byte, error) {
-	if a.Percent {
-		return json.Marshal(a.String())
-	}
-	return json.Marshal(a.Value)
-}
+func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalJSON reads a number, or a string that ParseAmount reads.
-func (a *Amount) UnmarshalJSON(data []byte) (err error) {
-	var s string
-	if json.Unmarshal(data, &s) != nil {
-		s = string(data)
-	}
-	*a, err = ParseAmount(s)
+func (a *Amount) UnmarshalText(text []byte) (err error) {
+	*a, err = ParseAmount(string(text))
 	return err
 }

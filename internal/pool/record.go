@@ -56,6 +56,7 @@ type Operation struct {
 	Force        bool           `json:"force,omitempty" doc:"Whether workers are stopped without waiting for them"`
 	Author       string         `json:"author"`
 	Comment      string         `json:"comment,omitempty" doc:"The author's reason"`
+	Remaining    int64          `json:"remaining" doc:"Steps still to go, at their lowest so far: workers to become available, to be drained, to end"`
 	CreatedAt    time.Time      `json:"created_at"`
 	Deadline     time.Time      `json:"deadline,omitzero" doc:"When it fails unless it makes progress before"`
 	EndedAt      time.Time      `json:"ended_at,omitzero"`
@@ -87,10 +88,12 @@ type Worker struct {
 	State        WorkerState `json:"state"`
 	Health       Health      `json:"health"`
 	HealthReason string      `json:"health_reason,omitempty"`
+	HealthAt     time.Time   `json:"health_at,omitzero" doc:"When its health last changed"`
 	Revision     int64       `json:"revision" doc:"Revision it was made from"`
 	TemplateHash string      `json:"template_hash"`
 	Instance     Instance    `json:"instance,omitzero"`
 	Replaces     string      `json:"replaces,omitempty" doc:"Id of the worker it was launched to replace"`
+	Attempt      int         `json:"attempt,omitempty" doc:"How many of the workers before it in its place failed soon after their start"`
 	DrainCause   DrainCause  `json:"drain_cause,omitempty"`
 	Reason       string      `json:"reason,omitempty" doc:"Why it is in its state"`
 	CreatedAt    time.Time   `json:"created_at"`
@@ -101,7 +104,6 @@ type Worker struct {
 	EndedAt      time.Time   `json:"ended_at,omitzero"`
 	KillAt       time.Time   `json:"kill_at,omitzero" doc:"When it is killed; stays once it runs"`
 	Exit         *Exit       `json:"exit,omitempty"`
-	LogTail      string      `json:"log_tail,omitempty" doc:"Last lines of its log, kept when it failed"`
 }
 
 // Event is one entry of a pool's log.

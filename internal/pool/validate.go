@@ -28,7 +28,7 @@ func validate(s Spec, unknown func(string) bool, rules []rule) error {
 	leaves := s.Leaves()
 	for _, f := range Fields {
 		if !unknown(f.Path) {
-			faults = append(faults, f.check(leaves[f.Path])...)
+			faults = append(faults, f.Check(leaves[f.Path])...)
 		}
 	}
 	for _, r := range rules {
@@ -39,8 +39,8 @@ func validate(s Spec, unknown func(string) bool, rules []rule) error {
 	return faults.asError()
 }
 
-// check judges one leaf by the table alone.
-func (f Field) check(v any) Faults {
+// Check judges one leaf, given as its JSON value, by the table alone. A leaf that is left out is nil.
+func (f Field) Check(v any) Faults {
 	if isEmpty(v) {
 		if f.Required {
 			return Faults{{Path: f.Path, Reason: "is required", Valid: f.valid()}}

@@ -14,6 +14,13 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrNameTaken: another pool that is not destroyed has the name.
 	ErrNameTaken = errors.New("the name is taken")
+	// ErrUnwritable: nothing can be written at the moment: the disk is full, read-only or failing.
+	// Nothing was changed; once the cause is gone the same store works again.
+	ErrUnwritable = errors.New("the store cannot be written")
+	// ErrInUse: another manager has the store open.
+	ErrInUse = errors.New("the store is in use by another manager")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("the store is closed")
 )
 
 // Identity names a manager and the life of its store. A restored store gets a new incarnation.
@@ -29,12 +36,16 @@ func (i Identity) String() string { return i.ManagerID + "/" + i.Incarnation }
 type Store interface {
 	// Identity was made when the store was created and never changes.
 	Identity() Identity
-	// View runs read in one consistent snapshot.
+	// View runs read in one consistent snapshot, which holds at least every update that has returned. read
+	// must not call View or Update, and must not keep the Reader.
 	View(ctx context.Context, read func(Reader) error) error
 	// Update runs change in one transaction and returns when it is durable. An error of change, or a
 	// failure to commit, undoes all of it. Concurrent updates may share one commit; change may run on
-	// another goroutine, must not block on anything but the transaction, and runs exactly once.
+	// another goroutine, must not block on anything but the transaction, and runs exactly once. A statement
+	// that failed dooms its change, whatever change returns. A ctx that is done before change has started
+	// keeps it from running; later it changes nothing.
 	Update(ctx context.Context, change func(Writer) error) error
+	// Close waits for the views and updates that were begun; later ones err with ErrClosed.
 	Close() error
 }
 
@@ -71,7 +82,8 @@ type Reader interface {
 	IdempotentReply(author, key string) (IdempotentReply, error)
 }
 
-// Writer changes records. Reads see the transaction's own writes.
+// Writer changes records. Reads see the transaction's own writes. Records of a pool can be written once the
+// pool is there (ErrNotFound otherwise); only events can tell of a pool that the store does not know.
 type Writer interface {
 	Reader
 	// InsertPool errs with ErrNameTaken.

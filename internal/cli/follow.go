@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// waiting says how long a command stays with the operation that it began.
+type waiting struct {
+	wait, noWait bool
+	timeout      time.Duration
+}
+
+func (w *waiting) register(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.wait, "wait", true, "wait until the change is reached")
+	cmd.Flags().BoolVar(&w.noWait, "no-wait", false, "return as soon as the change is accepted")
+	cmd.Flags().DurationVar(&w.timeout, "timeout", 0, "give up waiting after this time, like 5m; the operation goes on (0: never)")
+}
+
+// progressEvery is the pause between two looks at a pool that is waited for.
+const progressEvery = time.Second
+
+// follow waits for an accepted change as asked, and prints the pool.
+func (s *session) follow(cmd *cobra.Command, m client.Manager, accepted api.Accepted, w waiting) error {
+	operation := accepted.Operation
+	note(cmd, "pool %q: %s accepted as %s", accepted.Pool.Name, described(operation), operation.ID)
+	if w.wait && !w.noWait {
+		ended, err := s.await(cmd, m, operation, w.timeout)
+		if err != nil {
+			return err
+		}
+		note(cmd, "pool %q: %s", ended.PoolName, because(fmt.Sprintf("%s %s", ended.Kind, ended.Phase), ended.Reason))
+		if err := outcome(ended); err != nil {
+			return err
+		}
+	}
+	// Asked by its uid: that also tells the manager that its creator knows of the pool.
+	view, err := m.PoolByUID(cmd.Context(), accepted.Pool.UID)
+	if err != nil {
+		return err
+	}
+	return s.print(cmd, view, func() *table { return poolTable(view) })
+}
+
+func described(o pool.Operation) string {
+	return because(string(o.Kind), string(o.Change))
+}
+
+// await returns an operation once it has ended. An operation that another took over is followed to that
+// one, because only its end tells whether the pool is as it should be.
+func (s *session) await(cmd *cobra.Command, m client.Manager, operation pool.Operation, timeout time.Duration) (pool.Operation, error) {
+	ctx, cancel := cmd.Context(), context.CancelFunc(func() {})
+	if timeout > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it still runs after %s", timeout))
+	}
+	defer cancel()
+	for {
+		ended, err := watched(ctx, cmd, m, operation)
+		switch {
+		case ctx.Err() != nil && !ended.Phase.Ended():
+			return ended, fmt.Errorf("stopped waiting for operation %s: %w; it goes on without this command, and `poolkeeper operation wait %s` waits for it again",
+				operation.ID, interrupted(ctx), operation.ID)
+		case err != nil:
+			return ended, err
+		case ended.Phase != pool.OperationSuperseded || ended.SupersededBy == "":
+			return ended, nil
+		}
+		note(cmd, "operation %s was superseded by %s; waiting for that", ended.ID, ended.SupersededBy)
+		operation = pool.Operation{ID: ended.SupersededBy, PoolUID: ended.PoolUID, PoolName: ended.PoolName}
+	}
+}
+
+func interrupted(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return errors.New("interrupted")
+}
+
+// watched waits for an operation and meanwhile tells how its pool is getting on.
+func watched(ctx context.Context, cmd *cobra.Command, m client.Manager, operation pool.Operation) (pool.Operation, error) {
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { watch(watching, cmd, m, operation.PoolUID) })
+	defer watcher.Wait()
+	defer stop()
+	return m.Wait(ctx, operation.ID, nil)
+}
+
+// watch notes every change of a pool's counts until ctx ends. What it cannot read it does not tell: the
+// one who waits for the operation hears of it.
+func watch(ctx context.Context, cmd *cobra.Command, m client.Manager, uid string) {
+	if uid == "" {
+		return
+	}
+	look := time.NewTicker(progressEvery)
+	defer look.Stop()
+	for last := ""; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+		view, err := m.PoolByUID(ctx, uid)
+		if err != nil {
+			continue
+		}
+		if now := fmt.Sprintf("pool %q: %s, %s", view.Name, view.Status.State, workerCounts(view.Status)); now != last {
+			note(cmd, "%s", now)
+			last = now
+		}
+	}
+}
+
+// outcome is the error that an ended operation stands for.
+func outcome(o pool.Operation) error {
+	if o.Phase != pool.OperationFailed {
+		return nil
+	}
+	text := fmt.Sprintf("%s of pool %q failed: %s", o.Kind, o.PoolName, o.Reason)
+	if o.LogTail != "" {
+		text += "\nThe last lines of its log:\n" + o.LogTail
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
+)
+
+var formats = []string{"table", "json", "yaml"}
+
+// table is what a person reads; columns are separated by tabs.
+type table struct {
+	header []string
+	rows   [][]string
+}
+
+func (t *table) add(cells ...any) {
+	row := make([]string, len(cells))
+	for i, c := range cells {
+		row[i] = cell(c)
+	}
+	t.rows = append(t.rows, row)
+}
+
+// cell is one value on one line, and never empty, so that columns stay countable.
+func cell(v any) string {
+	text := fmt.Sprint(v)
+	if at, ok := v.(time.Time); ok {
+		text = ""
+		if !at.IsZero() {
+			text = at.UTC().Format(time.RFC3339)
+		}
+	}
+	text = strings.Join(strings.Fields(text), " ")
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func (t *table) write(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	rows := t.rows
+	if t.header != nil {
+		rows = append([][]string{t.header}, rows...)
+	}
+	for _, row := range rows {
+		fmt.Fprintln(tw, strings.Join(row, "\t"))
+	}
+	return tw.Flush()
+}
+
+// print writes a value as the flags ask for: as it is in the API, or as a table for people.
+func (s *session) print(cmd *cobra.Command, value any, people func() *table) error {
+	switch s.flags.output {
+	case "json":
+		return writeJSON(cmd.OutOrStdout(), value)
+	case "yaml":
+		return writeYAML(cmd.OutOrStdout(), value)
+	}
+	return people().write(cmd.OutOrStdout())
+}
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// writeYAML writes the value's JSON as YAML: the same names, the same order.
+func writeYAML(w io.Writer, value any) error {
+	var asJSON bytes.Buffer
+	if err := writeJSON(&asJSON, value); err != nil {
+		return err
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(asJSON.Bytes(), &document); err != nil {
+		return err
+	}
+	block(&document)
+	encoder := yaml.NewEncoder(w)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&document); err != nil {
+		return err
+	}
+	return encoder.Close()
+}
+
+// block forgets that a node was written as JSON. The tags stay, so a text that looks like a number is
+// still quoted.
+func block(n *yaml.Node) {
+	n.Style = 0
+	if (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode) && len(n.Content) == 0 {
+		n.Style = yaml.FlowStyle
+	}
+	for _, c := range n.Content {
+		block(c)
+	}
+}
+
+// note tells a person how things are going, beside the output.
+func note(cmd *cobra.Command, format string, arguments ...any) {
+	fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", arguments...)
+}

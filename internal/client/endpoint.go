@@ -1,0 +1,87 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-cleanhttp"
+)
+
+// Config says how a manager is reached.
+type Config struct {
+	// Endpoint is like "unix:///run/poolkeeper/manager.sock", "http://127.0.0.1:7070" or "https://host/prefix".
+	Endpoint string
+	// Token authenticates; empty sends none.
+	Token string
+	// Program is what acts, as "name/version", for the audit log.
+	Program string
+	// ExpectManager is the id of the only manager that shall serve the calls; empty means any.
+	ExpectManager string
+	// Transport replaces the way to Endpoint, which then only names it in errors.
+	Transport http.RoundTripper
+	// RequestTimeout bounds one try of a request, besides the wait of a long poll; 0 means 30 s.
+	RequestTimeout time.Duration
+	// Patience bounds how long a request is repeated while the manager is out of reach, ending or
+	// overloaded, from the first failure on; 0 means 10 s, below 0 not at all.
+	Patience time.Duration
+}
+
+// Client is safe for concurrent use.
+type Client struct {
+	config Config
+	base   string // what stands before /v1
+	http   *http.Client
+}
+
+// New checks the configuration and connects to nothing yet.
+func New(config Config) (*Client, error) {
+	base, transport, err := dialed(config.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint %q: %w", config.Endpoint, err)
+	}
+	if config.Transport != nil {
+		transport = config.Transport
+	}
+	if config.RequestTimeout == 0 {
+		config.RequestTimeout = 30 * time.Second
+	}
+	if config.Patience == 0 {
+		config.Patience = retryFor
+	}
+	return &Client{config: config, base: base, http: &http.Client{
+		Transport: transport,
+		// A redirect is never part of the protocol, and a followed one could turn a mutation into a GET.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// dialed is the base URL of an endpoint and the transport that leads to it.
+func dialed(endpoint string) (base string, _ http.RoundTripper, _ error) {
+	const valid = `write it like "unix:///path/to/manager.sock", "http://host:port" or "https://host"`
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", nil, fmt.Errorf("is no URL; %s", valid)
+	}
+	transport := cleanhttp.DefaultPooledTransport()
+	switch {
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", nil, fmt.Errorf("has more than a host and a path; %s", valid)
+	case u.Scheme == "unix" && u.Host == "" && filepath.IsAbs(u.Path):
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", u.Path)
+		}
+		return "http://poolkeeper", transport, nil
+	case u.Scheme == "unix":
+		return "", nil, fmt.Errorf("has no absolute path; %s", valid)
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		return strings.TrimRight(u.String(), "/"), transport, nil
+	}
+	return "", nil, fmt.Errorf("has no known scheme and host; %s", valid)
+}

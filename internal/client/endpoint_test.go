@@ -1,0 +1,57 @@
+package client_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+)
+
+func TestAnEndpointIsASocketOrAnHTTPAddress(t *testing.T) {
+	for endpoint, fault := range map[string]string{
+		"unix:///run/poolkeeper/manager.sock": "",
+		"http://127.0.0.1:7070":               "",
+		"https://pools.example.com/prefix/":   "",
+		"":                                    "no known scheme",
+		"manager.example.com:7070":            "no known scheme",
+		"/run/manager.sock":                   "no known scheme",
+		"ftp://host":                          "no known scheme",
+		"http://":                             "no known scheme",
+		"unix://manager.sock":                 "no absolute path",
+		"unix:manager.sock":                   "no absolute path",
+		"https://user:secret@host":            "more than a host and a path",
+		"https://host?token=x":                "more than a host and a path",
+		"https://host\n":                      "is no URL",
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			_, err := client.New(client.Config{Endpoint: endpoint})
+			if fault == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, fault)
+			require.ErrorContains(t, err, "write it like")
+		})
+	}
+}
+
+func TestAPrefixOfTheEndpointStandsBeforeEveryPath(t *testing.T) {
+	_, manager := manager(t, client.Config{}, answer(200, map[string]any{}))
+	c, err := client.New(client.Config{Endpoint: endpointOf(t, manager) + "/team/"})
+	require.NoError(t, err)
+	_, err = c.Manager(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "/team/v1/manager", manager.requests()[0].path)
+}
+
+func TestASocketIsNeverReachedThroughAProxy(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	path := socketPath(t)
+	serveSocket(t, path, &recorder{answers: answers(answer(200, map[string]any{"id": "m1"}))})
+	c, err := client.New(client.Config{Endpoint: "unix://" + path})
+	require.NoError(t, err)
+	m, err := c.Manager(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "m1", m.ID)
+}

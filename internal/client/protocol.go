@@ -1,0 +1,35 @@
+package client
+
+import (
+	"errors"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// Accepted is the answer to a mutation.
+type Accepted = api.Accepted
+
+// Names of the problems that callers branch on.
+const (
+	ProblemInvalid      = api.ProblemInvalid
+	ProblemNotFound     = api.ProblemNotFound
+	ProblemExists       = api.ProblemExists
+	ProblemDeleting     = api.ProblemDeleting
+	ProblemProtected    = api.ProblemProtected
+	ProblemReplace      = api.ProblemReplace
+	ProblemStale        = api.ProblemStale
+	ProblemOtherManager = api.ProblemOtherManager
+)
+
+// ProblemOf is the problem that an error of a call wraps; nil if the manager did not answer with one.
+func ProblemOf(err error) *Problem {
+	var problem *Problem
+	if errors.As(err, &problem) {
+		return problem
+	}
+	return nil
+}
+
+// ETag is the entity tag of a pool.
+func ETag(p pool.Pool) string { return api.ETag(p) }

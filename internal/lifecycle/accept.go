@@ -1,0 +1,306 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// uidPrefix begins every pool's uid; no name has an underscore.
+const uidPrefix = "p_"
+
+// IsUID tells a pool's uid from its name.
+func IsUID(ref string) bool { return strings.HasPrefix(ref, uidPrefix) }
+
+// Validate checks a complete spec as a creation would, the host included, and changes nothing.
+func (m *Manager) Validate(ctx context.Context, spec pool.Spec) error {
+	if err := pool.ValidateCreation(spec, nil); err != nil {
+		return invalid(err)
+	}
+	if faults := m.config.Runtime.Check(ctx, spec); len(faults) > 0 {
+		return invalid(faults)
+	}
+	return nil
+}
+
+// Put creates the pool of the spec's name, or changes it to the spec. A spec that is the newest already is
+// answered with its operation, unless that failed: then it is tried again.
+func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted, error) {
+	if err := pool.Validate(spec, nil); err != nil {
+		return Accepted{}, invalid(err)
+	}
+	if by.IfMatch == "" && !by.IfNoneMatch {
+		return Accepted{}, refuse(api.ProblemPrecondition, "say whether pool %q is new (If-None-Match: *) or which state of it the change is based on (If-Match with its ETag, or *)", spec.Name)
+	}
+	unfit := m.config.Runtime.Check(ctx, spec)
+	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
+		p, err := tx.PoolByName(spec.Name)
+		switch {
+		case errors.Is(err, store.ErrNotFound) && by.IfMatch != "":
+			return Accepted{}, notFound(spec.Name)
+		case errors.Is(err, store.ErrNotFound):
+			return m.create(tx, by, spec, unfit)
+		case err != nil:
+			return Accepted{}, err
+		}
+		if by.IfNoneMatch {
+			if err := m.attach(tx, by, p); err != nil {
+				return Accepted{}, err
+			}
+		} else if err := by.match(p); err != nil {
+			return Accepted{}, err
+		}
+		return m.change(tx, by, p, spec, unfit)
+	})
+}
+
+// Patch changes the fields that a merge patch names. Resizing is a patch of the size.
+func (m *Manager) Patch(ctx context.Context, by Request, ref string, patch []byte) (Accepted, error) {
+	var seen pool.Pool
+	err := m.config.Store.View(ctx, func(r store.Reader) (err error) {
+		seen, err = find(r, ref)
+		return err
+	})
+	if err != nil {
+		return Accepted{}, err
+	}
+	spec, err := pool.Patch(seen.Spec, patch)
+	if err == nil {
+		err = pool.Validate(spec, nil)
+	}
+	if err != nil {
+		return Accepted{}, invalid(err)
+	}
+	unfit := m.config.Runtime.Check(ctx, spec)
+	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
+		p, err := tx.Pool(seen.UID)
+		if err != nil {
+			return Accepted{}, err
+		}
+		if err := by.match(p); err != nil {
+			return Accepted{}, err
+		}
+		if p.Generation != seen.Generation {
+			return Accepted{}, refuse(api.ProblemStale, "pool %q was changed at the same moment; try again", p.Name)
+		}
+		return m.change(tx, by, p, spec, unfit)
+	})
+}
+
+// Restart replaces all workers step by step without a change of the spec.
+func (m *Manager) Restart(ctx context.Context, by Request, ref string) (Accepted, error) {
+	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
+		p, err := find(tx, ref)
+		if err != nil {
+			return Accepted{}, err
+		}
+		if err := errors.Join(by.match(p), notDeleting(tx, p)); err != nil {
+			return Accepted{}, err
+		}
+		p.Restarts++
+		return m.accept(tx, by, p, pool.OperationRestart, pool.ChangeRolling, pool.EventPoolRestarted, "restart of all workers")
+	})
+}
+
+// Delete begins the end of a pool, which is final. On a pool that is being deleted it answers the running
+// operation; force, or a failed one, makes a new attempt. A destroyed pool is answered as it is.
+func (m *Manager) Delete(ctx context.Context, by Request, ref string, force bool) (Accepted, error) {
+	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
+		p, err := find(tx, ref)
+		if err != nil {
+			return Accepted{}, err
+		}
+		newest, err := tx.Operation(p.OperationID)
+		if err != nil {
+			return Accepted{}, err
+		}
+		switch {
+		case p.Phase == pool.PhaseDestroyed,
+			p.Phase == pool.PhaseDeleting && !newest.Phase.Ended() && (newest.Force || !force):
+			return Accepted{Pool: p, Operation: newest}, nil
+		case p.Phase == pool.PhaseDeleting: // another attempt needs no precondition
+		case p.Spec.DeletionProtection:
+			return Accepted{}, &Refusal{
+				Problem: api.ProblemProtected, UID: p.UID,
+				Detail: fmt.Sprintf("pool %q is protected: set deletion_protection to false and apply that first", p.Name),
+			}
+		default:
+			if err := by.match(p); err != nil {
+				return Accepted{}, err
+			}
+		}
+		p.Phase = pool.PhaseDeleting
+		return m.acceptForced(tx, by, p, force)
+	})
+}
+
+func (m *Manager) create(tx store.Writer, by Request, spec pool.Spec, unfit pool.Faults) (Accepted, error) {
+	if err := pool.ValidateCreation(spec, nil); err != nil {
+		return Accepted{}, invalid(err)
+	}
+	if len(unfit) > 0 {
+		return Accepted{}, invalid(unfit)
+	}
+	now := m.config.Now()
+	p := pool.Pool{
+		UID: m.config.NewID("p"), Name: spec.Name, Phase: pool.PhaseCreating, Spec: spec, Host: m.config.Host,
+		Author: by.Author, CreatedAt: now, UpdatedAt: now,
+	}
+	if err := tx.InsertPool(p); err != nil {
+		return Accepted{}, err
+	}
+	return m.accept(tx, by, p, pool.OperationCreate, pool.ChangeNone, pool.EventPoolCreated, "created")
+}
+
+// change accepts another spec for an existing pool.
+func (m *Manager) change(tx store.Writer, by Request, p pool.Pool, spec pool.Spec, unfit pool.Faults) (Accepted, error) {
+	if err := notDeleting(tx, p); err != nil {
+		return Accepted{}, err
+	}
+	if spec.Runtime.Host() == p.Host || spec.Runtime.Host() == "" {
+		spec.Runtime = p.Spec.Runtime // the host that it has, by name or left out
+	}
+	changes := pool.Changes(p.Spec, spec)
+	if len(changes) == 0 {
+		return m.again(tx, by, p)
+	}
+	if err := replaces(p, changes); err != nil {
+		return Accepted{}, err
+	}
+	if len(unfit) > 0 && pool.ChangeOf(p.Spec, spec) == pool.ChangeRolling {
+		return Accepted{}, invalid(unfit)
+	}
+	kind, event := pool.OperationUpdate, pool.EventPoolUpdated
+	hardest := pool.ChangeOf(p.Spec, spec)
+	if hardest != pool.ChangeRolling && p.Spec.DesiredSize() != spec.DesiredSize() {
+		kind, event = pool.OperationResize, pool.EventPoolResized
+	}
+	p.Spec = spec
+	return m.accept(tx, by, p, kind, hardest, event, summary(changes))
+}
+
+// again answers a spec that the pool has already.
+func (m *Manager) again(tx store.Writer, by Request, p pool.Pool) (Accepted, error) {
+	newest, err := tx.Operation(p.OperationID)
+	if err != nil {
+		return Accepted{}, err
+	}
+	if newest.Phase != pool.OperationFailed {
+		return Accepted{Pool: p, Operation: newest}, nil
+	}
+	return m.accept(tx, by, p, pool.OperationUpdate, pool.ChangeNone, pool.EventPoolUpdated, "another attempt")
+}
+
+func (m *Manager) acceptForced(tx store.Writer, by Request, p pool.Pool, force bool) (Accepted, error) {
+	message := "being destroyed"
+	if force {
+		message = "being destroyed by force"
+	}
+	done, err := m.accept(tx, by, p, pool.OperationDelete, pool.ChangeNone, pool.EventPoolDraining, message)
+	if err != nil || !force {
+		return done, err
+	}
+	done.Operation.Force = true
+	return done, tx.PutOperation(done.Operation)
+}
+
+// accept makes a generation: the pool, its revision if the spec is new, the operation that will reach it,
+// and the event that tells who asked.
+func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.OperationKind, change pool.Change, event pool.EventType, message string) (Accepted, error) {
+	now := m.config.Now()
+	o := pool.Operation{
+		ID: m.config.NewID("op"), PoolUID: p.UID, PoolName: p.Name, Kind: kind, Change: change,
+		Phase: pool.OperationRunning, Author: by.Author, Comment: by.Comment, CreatedAt: now,
+	}
+	superseded, err := supersede(tx, p, o)
+	if err != nil {
+		return Accepted{}, err
+	}
+	p.Generation++
+	p.OperationID, p.UpdatedAt, o.Generation = o.ID, now, p.Generation
+	if change != pool.ChangeNone && kind != pool.OperationRestart || p.Revision == 0 {
+		p.Revision++
+		err := tx.InsertRevision(pool.Revision{
+			PoolUID: p.UID, Number: p.Revision, Spec: p.Spec, Author: by.Author, Reason: by.Comment, CreatedAt: now,
+		})
+		if err != nil {
+			return Accepted{}, err
+		}
+	}
+	if err := tx.UpdatePool(p); err != nil {
+		return Accepted{}, err
+	}
+	if err := tx.PutOperation(o); err != nil {
+		return Accepted{}, err
+	}
+	err = tx.AppendEvents(pool.Event{
+		PoolUID: p.UID, PoolName: p.Name, Type: event, Time: now, Author: by.Author,
+		Message: message, Comment: by.Comment, OperationID: o.ID,
+	})
+	return Accepted{Pool: p, Operation: o, Changed: true, superseded: superseded}, err
+}
+
+// supersede ends the running operations that a new one takes over: all of them if it changes the template
+// or destroys, else those that no template change drives. A rollout goes on and waits for the newest size.
+func supersede(tx store.Writer, p pool.Pool, by pool.Operation) (ids []string, err error) {
+	running, err := tx.RunningOperations(p.UID)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range running {
+		rollout := o.Kind == pool.OperationCreate || o.Change == pool.ChangeRolling
+		if rollout && by.Kind != pool.OperationDelete && by.Change != pool.ChangeRolling {
+			continue
+		}
+		o.Phase, o.SupersededBy, o.EndedAt = pool.OperationSuperseded, by.ID, by.CreatedAt
+		o.Reason = fmt.Sprintf("superseded by %s %s of %s", by.Kind, by.ID, by.Author)
+		if err := tx.PutOperation(o); err != nil {
+			return nil, err
+		}
+		ids = append(ids, o.ID)
+	}
+	return ids, nil
+}
+
+func notDeleting(tx store.Reader, p pool.Pool) error {
+	if p.Phase != pool.PhaseDeleting && p.Phase != pool.PhaseDestroyed {
+		return nil
+	}
+	r := refuse(api.ProblemDeleting, "pool %q is being destroyed, and a destroy is final", p.Name)
+	r.UID = p.UID
+	if o, err := tx.Operation(p.OperationID); err == nil {
+		r.Operation = &o
+	}
+	return r
+}
+
+// replaces refuses changes that only another pool can have.
+func replaces(p pool.Pool, changes []pool.FieldChange) error {
+	r := refuse(api.ProblemReplace, "pool %q cannot be changed into this in place", p.Name)
+	for _, c := range changes {
+		if c.Change == pool.ChangeReplace {
+			r.Faults = append(r.Faults, pool.Fault{
+				Path: c.Path, Value: fmt.Sprintf("%q", c.New), Reason: "cannot be changed in place",
+				Valid: fmt.Sprintf("%q, or another pool", c.Old),
+			})
+		}
+	}
+	if len(r.Faults) > 0 {
+		return r
+	}
+	return nil
+}
+
+// summary names the changed fields.
+func summary(changes []pool.FieldChange) string {
+	paths := make([]string, len(changes))
+	for i, c := range changes {
+		paths[i] = c.Path
+	}
+	return "changed " + strings.Join(paths, ", ")
+}

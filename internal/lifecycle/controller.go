@@ -1,0 +1,228 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// controller keeps one pool as its newest generation wants it. Its records are its own: nobody else writes
+// workers, and whoever accepts a change of the pool wakes it to read the pool again.
+type controller struct {
+	m    *Manager
+	uid  string
+	name string
+	log  hclog.Logger
+	inbox
+
+	state   state
+	watched *pool.Spec            // the spec that the workers are watched under; nil at first
+	tried   map[attempt]time.Time // when repeated effects were last begun
+	slots   chan struct{}         // bounds the effects under way
+	effects sync.WaitGroup
+	resumed []effect // taken up from an earlier manager, to be carried out first
+}
+
+// attempt names an effect that the planner asks for again until it has worked.
+type attempt struct {
+	workerID string
+	kind     effectKind
+}
+
+// maxEffects bounds how many effects of one pool are under way at once.
+const maxEffects = 8
+
+// errStale: the pool was changed since the controller read it.
+var errStale = errors.New("the pool was changed meanwhile")
+
+// run steps until the pool is destroyed or ctx ends, and waits for the effects under way.
+func (c *controller) run(ctx context.Context) {
+	defer c.effects.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.woken():
+		case <-timer.C:
+		}
+		next, err := c.step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errStale):
+			c.changed()
+			continue
+		case err != nil:
+			c.log.Error("cannot record what is to be done; trying again", "error", err)
+			next = c.m.config.Now().Add(retryAfter)
+		}
+		if c.state.pool.Phase == pool.PhaseDestroyed {
+			return
+		}
+		timer.Stop()
+		if !next.IsZero() {
+			timer.Reset(max(next.Sub(c.m.config.Now()), 0))
+		}
+	}
+}
+
+// step takes in what happened, plans, journals and acts. It returns when time alone makes another step due.
+func (c *controller) step(ctx context.Context) (time.Time, error) {
+	facts, reread := c.take()
+	if err := c.reread(ctx, reread); err != nil {
+		c.putBack(facts, reread)
+		return time.Time{}, err
+	}
+	d := newDraft(c.state, c.m.config.Now(), func() string { return c.m.config.NewID("w") })
+	resumed := c.resumed
+	d.effects, c.resumed = slices.Clone(resumed), nil
+	for _, f := range facts {
+		d.take(f)
+	}
+	d.plan()
+	if err := c.commit(ctx, d); err != nil {
+		c.putBack(facts, false)
+		c.resumed = resumed
+		return time.Time{}, err
+	}
+	c.state = d.state
+	c.follow(ctx, d)
+	return c.due(d), nil
+}
+
+// reread reads the pool and its running operations again after somebody changed them.
+func (c *controller) reread(ctx context.Context, asked bool) error {
+	if !asked {
+		return nil
+	}
+	return c.m.config.Store.View(ctx, func(r store.Reader) (err error) {
+		if c.state.pool, err = r.Pool(c.uid); err != nil {
+			return err
+		}
+		c.state.operations, err = r.RunningOperations(c.uid)
+		return err
+	})
+}
+
+// commit journals a draft in one transaction.
+func (c *controller) commit(ctx context.Context, d *draft) error {
+	if d.empty() {
+		return nil
+	}
+	for i, o := range d.closed {
+		d.closed[i].LogTail = c.tails(ctx, d.culprits[o.ID])
+	}
+	return c.m.config.Store.Update(ctx, func(tx store.Writer) error {
+		p, err := tx.Pool(c.uid)
+		if err != nil {
+			return err
+		}
+		if p.Generation != d.pool.Generation {
+			return errStale
+		}
+		if d.poolMoved {
+			d.pool.Claimed = p.Claimed // the only thing that changes without a generation
+			if err := tx.UpdatePool(d.pool); err != nil {
+				return err
+			}
+		}
+		if err := tx.PutWorkers(d.rows()...); err != nil {
+			return err
+		}
+		for _, o := range d.closed {
+			if err := tx.PutOperation(o); err != nil {
+				return err
+			}
+		}
+		if len(d.ended) > 0 {
+			pruned, err := tx.PruneWorkers(c.uid, keepEnded)
+			if err != nil {
+				return err
+			}
+			for _, id := range pruned {
+				d.effect(effect{kind: effectForget, worker: pool.Worker{ID: id}})
+			}
+		}
+		return tx.AppendEvents(d.events...)
+	})
+}
+
+// keepEnded is how many ended workers of a pool are remembered, with their logs.
+const keepEnded = 50
+
+// tails collects the last log lines of the given workers.
+func (c *controller) tails(ctx context.Context, workerIDs []string) string {
+	var text []byte
+	for _, id := range workerIDs {
+		tail, err := c.m.config.Runtime.Logs(ctx, c.uid, id, 2<<10)
+		if err != nil || len(tail) == 0 {
+			continue
+		}
+		text = append(text, "worker "+id+":\n"...)
+		text = append(text, tail...)
+	}
+	return string(text)
+}
+
+// follow carries out a committed draft's effects and tells whoever waits for its outcomes.
+func (c *controller) follow(ctx context.Context, d *draft) {
+	for _, o := range d.closed {
+		c.m.waiting.wake(o.ID)
+	}
+	c.rewatch(d)
+	for _, e := range d.effects {
+		if c.justTried(e, d.now) {
+			continue
+		}
+		c.effects.Go(func() {
+			select {
+			case c.slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			f, some := c.carryOut(ctx, e)
+			<-c.slots
+			if some {
+				c.tell(f)
+			}
+		})
+	}
+	for _, w := range d.ended {
+		c.m.health.Unwatch(w.ID)
+		maps.DeleteFunc(c.tried, func(a attempt, _ time.Time) bool { return a.workerID == w.ID })
+	}
+}
+
+// justTried keeps an effect that is asked for at every step from being repeated too soon.
+func (c *controller) justTried(e effect, now time.Time) bool {
+	if e.kind != effectKill && e.kind != effectSweep && e.kind != effectClean {
+		return false
+	}
+	a := attempt{e.worker.ID, e.kind}
+	if last, ok := c.tried[a]; ok && now.Before(last.Add(retryAfter)) {
+		return true
+	}
+	c.tried[a] = now
+	return false
+}
+
+// due is when time alone makes another step due: the planner's moment, or the repetition of an effect.
+func (c *controller) due(d *draft) time.Time {
+	next := d.next
+	for _, last := range c.tried {
+		if at := last.Add(retryAfter); at.After(d.now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}

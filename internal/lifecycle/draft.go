@@ -1,0 +1,244 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// Authors of what the manager does by itself.
+const (
+	authorController = "system:controller"
+	authorRecovery   = "system:recovery"
+)
+
+// state is what a controller knows of its pool: the newest committed records.
+type state struct {
+	pool       pool.Pool
+	operations []pool.Operation // running, oldest first
+	workers    []pool.Worker    // not ended, oldest first
+	vacancies  []planner.Vacancy
+	cleaned    bool // nothing of the pool is left outside the store
+}
+
+// draft is the next state in the making, with what is to be recorded and done for it.
+type draft struct {
+	state
+	now       time.Time
+	newID     func() string
+	at        map[string]int  // index of each worker by its id
+	changed   map[string]bool // ids of workers to record
+	ended     []pool.Worker
+	closed    []pool.Operation // operations that ended, or whose progress changed
+	poolMoved bool
+	events    []pool.Event
+	effects   []effect
+	next      time.Time
+	culprits  map[string][]string // workers whose logs go with a failed operation, by its id
+}
+
+func newDraft(s state, now time.Time, newID func() string) *draft {
+	d := &draft{state: s, now: now, newID: newID, changed: map[string]bool{}, culprits: map[string][]string{}}
+	d.operations = slices.Clone(s.operations)
+	d.workers = slices.Clone(s.workers)
+	d.vacancies = slices.Clone(s.vacancies)
+	d.number()
+	return d
+}
+
+func (d *draft) number() {
+	d.at = make(map[string]int, len(d.workers))
+	for i, w := range d.workers {
+		d.at[w.ID] = i
+	}
+}
+
+// index finds a worker that has not ended; -1 if there is none.
+func (d *draft) index(workerID string) int {
+	i, ok := d.at[workerID]
+	if !ok || d.workers[i].State.Ended() {
+		return -1
+	}
+	return i
+}
+
+// plan asks the planner and takes in what it decides.
+func (d *draft) plan() {
+	d.workers = slices.DeleteFunc(d.workers, func(w pool.Worker) bool { return w.State.Ended() })
+	d.number()
+	d.forgetVacancies()
+	r := planner.Plan(planner.World{
+		Now:        d.now,
+		Pool:       d.pool,
+		Operations: d.operations,
+		Workers:    d.workers,
+		Vacancies:  d.vacancies,
+	})
+	d.next = r.Next
+	d.sweep()
+	destroyed := true
+	for _, a := range r.Actions {
+		destroyed = d.act(a) && destroyed
+	}
+	if !destroyed {
+		return // the outcome has to wait for the clean-up
+	}
+	for _, p := range r.Progress {
+		d.progress(p)
+	}
+	d.converged(r.Converged)
+	for _, o := range r.Outcomes {
+		d.outcome(o)
+	}
+}
+
+// sweep asks, until it is done, for the end of whatever stopped workers left running.
+func (d *draft) sweep() {
+	for _, w := range d.workers {
+		if w.State == pool.WorkerStopping && w.Exit != nil {
+			d.effect(effect{kind: effectSweep, worker: w})
+		}
+	}
+}
+
+// act takes in one action; false if the pool still has to be cleaned up before it can be closed.
+func (d *draft) act(a planner.Action) bool {
+	switch a.Kind {
+	case planner.Launch:
+		d.launch(a)
+	case planner.Destroy:
+		if !d.cleaned {
+			d.effect(effect{kind: effectClean})
+			return false
+		}
+		d.pool.Phase, d.poolMoved = pool.PhaseDestroyed, true
+		d.note(pool.EventPoolDestroyed, "", "destroyed: "+a.Reason)
+	default:
+		d.move(&d.workers[d.index(a.WorkerID)], a)
+	}
+	return true
+}
+
+// launch journals a worker; it is started once the journal is written.
+func (d *draft) launch(a planner.Action) {
+	w := pool.Worker{
+		ID:           d.newID(),
+		PoolUID:      d.pool.UID,
+		State:        pool.WorkerPending,
+		Health:       pool.HealthUnknown,
+		Revision:     d.pool.Revision,
+		TemplateHash: d.pool.Target(),
+		Replaces:     a.Replaces,
+		Attempt:      a.Attempt,
+		Reason:       a.Reason,
+		CreatedAt:    d.now,
+	}
+	d.at[w.ID] = len(d.workers)
+	d.workers = append(d.workers, w)
+	d.changed[w.ID] = true
+	d.vacancies = slices.DeleteFunc(d.vacancies, func(v planner.Vacancy) bool { return v.Worker.ID == a.Replaces })
+	d.note(pool.EventWorkerLaunching, w.ID, "launching: "+a.Reason)
+	d.effect(effect{kind: effectLaunch, worker: w, template: d.pool.Spec.Worker})
+}
+
+// move takes a worker one step further out of service.
+func (d *draft) move(w *pool.Worker, a planner.Action) {
+	if a.Kind == planner.Kill {
+		if w.Instance.PID != 0 && w.Exit == nil {
+			d.effect(effect{kind: effectKill, worker: *w})
+		}
+		return
+	}
+	w.DrainCause, w.Reason = a.Cause, a.Reason
+	d.changed[w.ID] = true
+	if a.Kind == planner.Drain {
+		w.State, w.DrainingAt = pool.WorkerDraining, d.now
+		d.note(pool.EventWorkerDraining, w.ID, "draining: "+a.Reason)
+		return
+	}
+	w.State, w.StoppingAt, w.KillAt = pool.WorkerStopping, d.now, a.KillAt
+	d.note(pool.EventWorkerStopping, w.ID, "stopping: "+a.Reason)
+	if w.Instance.PID != 0 {
+		d.effect(effect{kind: effectSignal, worker: *w, signal: d.pool.Spec.Drain.Signal})
+	}
+}
+
+func (d *draft) progress(p planner.Progress) {
+	i := slices.IndexFunc(d.operations, func(o pool.Operation) bool { return o.ID == p.OperationID })
+	d.operations[i].Remaining, d.operations[i].Deadline = p.Remaining, p.Deadline
+	d.closed = append(d.closed, d.operations[i])
+}
+
+// converged notes that the newest generation is reached, once for each.
+func (d *draft) converged(yes bool) {
+	if !yes || d.pool.ConvergedGeneration == d.pool.Generation {
+		return
+	}
+	d.pool.ConvergedGeneration, d.poolMoved = d.pool.Generation, true
+	switch d.pool.Phase {
+	case pool.PhaseCreating:
+		d.pool.Phase = pool.PhaseLive
+		d.note(pool.EventPoolInitialized, "", "initialized: all workers are available")
+	case pool.PhaseLive:
+		d.note(pool.EventPoolConverged, "", "converged")
+	}
+}
+
+func (d *draft) outcome(out planner.Outcome) {
+	i := slices.IndexFunc(d.operations, func(o pool.Operation) bool { return o.ID == out.OperationID })
+	o := d.operations[i]
+	o.Phase, o.Reason, o.EndedAt = out.Phase, out.Reason, d.now
+	d.operations = slices.Delete(d.operations, i, i+1)
+	d.closed = append(d.closed, o)
+	if len(out.Culprits) > 0 {
+		d.culprits[o.ID] = out.Culprits
+	}
+	kind, text := pool.EventOperationEnded, string(o.Kind)+" "+string(o.Phase)
+	if o.Phase == pool.OperationFailed {
+		kind, text = pool.EventOperationFailed, text+": "+o.Reason
+	}
+	d.note(kind, "", text)
+	d.events[len(d.events)-1].OperationID = o.ID
+}
+
+// vacancyAge is how long a place remembers a failure: longer than any wait before it is filled again.
+const vacancyAge = 15 * time.Minute
+
+func (d *draft) vacate(w pool.Worker, hopeless bool) {
+	d.vacancies = append(d.vacancies, planner.Vacancy{Worker: w, Hopeless: hopeless})
+}
+
+func (d *draft) forgetVacancies() {
+	d.vacancies = slices.DeleteFunc(d.vacancies, func(v planner.Vacancy) bool {
+		return d.now.Sub(v.Worker.EndedAt) > vacancyAge
+	})
+}
+
+func (d *draft) probed() bool { return d.pool.Spec.Health.HTTP != nil || d.pool.Spec.Health.TCP != nil }
+
+func (d *draft) note(kind pool.EventType, workerID, message string) {
+	d.events = append(d.events, pool.Event{
+		PoolUID: d.pool.UID, PoolName: d.pool.Name, Type: kind, Time: d.now,
+		Author: authorController, Message: message, WorkerID: workerID,
+	})
+}
+
+func (d *draft) effect(e effect) { d.effects = append(d.effects, e) }
+
+// empty says that there is nothing to record.
+func (d *draft) empty() bool {
+	return len(d.changed) == 0 && len(d.ended) == 0 && len(d.closed) == 0 && len(d.events) == 0 && !d.poolMoved
+}
+
+// rows are the workers to record, living and ended.
+func (d *draft) rows() []pool.Worker {
+	rows := slices.Clone(d.ended)
+	for _, w := range d.workers {
+		if d.changed[w.ID] {
+			rows = append(rows, w)
+		}
+	}
+	return rows
+}

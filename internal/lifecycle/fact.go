@@ -1,0 +1,140 @@
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// fact is something that happened to a worker, as a controller learns of it.
+type fact struct {
+	kind     factKind
+	workerID string
+	at       time.Time
+	instance pool.Instance
+	exit     pool.Exit
+	health   pool.Health
+	text     string // reason of a verdict, error of an effect
+	hopeless bool   // a launch that cannot succeed until the spec or the host is changed
+}
+
+type factKind string
+
+const (
+	factLaunched     factKind = "launched"      // the instance runs
+	factLaunchFailed factKind = "launch failed" // there is no instance
+	factEnded        factKind = "ended"         // the instance ended
+	factSwept        factKind = "swept"         // nothing that the instance started is left
+	factVerdict      factKind = "verdict"       // its health changed
+	factTrouble      factKind = "trouble"       // a signal, kill or sweep did not work; it is tried again
+	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed
+)
+
+// take applies one fact. A fact about a worker that ended meanwhile is nothing new.
+func (d *draft) take(f fact) {
+	if f.kind == factCleaned {
+		d.cleaned = true
+		return
+	}
+	i := d.index(f.workerID)
+	if i < 0 {
+		return
+	}
+	w := &d.workers[i]
+	switch f.kind {
+	case factLaunched:
+		d.launched(w, f)
+	case factLaunchFailed:
+		d.end(i, f.at, pool.Exit{Unknown: true}, f.text, f.hopeless)
+	case factEnded:
+		if w.State == pool.WorkerStopping {
+			w.Exit = &f.exit // it has stopped once all that it started is swept
+			return
+		}
+		d.effect(effect{kind: effectSweep, worker: *w})
+		d.end(i, f.at, f.exit, describe(f.exit), false)
+	case factSwept:
+		if w.State == pool.WorkerStopping && w.Exit != nil {
+			d.end(i, f.at, *w.Exit, w.Reason, false)
+		}
+	case factVerdict:
+		d.verdict(w, f)
+	case factTrouble:
+		w.Reason = f.text
+		d.changed[w.ID] = true
+	}
+}
+
+func (d *draft) launched(w *pool.Worker, f fact) {
+	w.Instance = f.instance
+	d.changed[w.ID] = true
+	switch w.State {
+	case pool.WorkerPending:
+		w.State, w.StartedAt = pool.WorkerStarting, f.at
+		if d.probed() {
+			d.note(pool.EventWorkerStarted, w.ID, "started")
+			return
+		}
+		w.Health, w.HealthAt = pool.Healthy, f.at
+		d.ready(w, f.at)
+	case pool.WorkerStopping: // condemned while it was being launched
+		d.effect(effect{kind: effectSignal, worker: *w, signal: d.pool.Spec.Drain.Signal})
+	}
+}
+
+func (d *draft) ready(w *pool.Worker, at time.Time) {
+	w.State, w.ReadyAt, w.Reason = pool.WorkerReady, at, ""
+	d.note(pool.EventWorkerReady, w.ID, "ready")
+}
+
+// verdict notes a worker's health. One that never was healthy is not unhealthy yet, only not ready: the
+// progress deadline judges it.
+func (d *draft) verdict(w *pool.Worker, f fact) {
+	if w.State.Leaving() || f.health == w.Health && f.text == w.HealthReason {
+		return
+	}
+	d.changed[w.ID] = true
+	w.HealthReason = f.text
+	if w.State != pool.WorkerReady && f.health != pool.Healthy || f.health == w.Health {
+		return
+	}
+	w.Health, w.HealthAt = f.health, f.at
+	switch {
+	case w.State != pool.WorkerReady:
+		d.ready(w, f.at)
+	case f.health == pool.Healthy:
+		w.ReadyAt = f.at
+		d.note(pool.EventWorkerHealthy, w.ID, "healthy again")
+	default:
+		d.note(pool.EventWorkerUnhealthy, w.ID, "unhealthy: "+f.text)
+	}
+}
+
+// end closes a worker's record. One that was not told to end leaves a vacancy.
+func (d *draft) end(i int, at time.Time, exit pool.Exit, reason string, hopeless bool) {
+	w := d.workers[i]
+	told := w.State == pool.WorkerStopping
+	w.EndedAt, w.Exit, w.Reason = at, &exit, reason
+	if told {
+		w.State = pool.WorkerStopped
+		d.note(pool.EventWorkerStopped, w.ID, "stopped: "+reason)
+	} else {
+		w.State = pool.WorkerFailed
+		d.note(pool.EventWorkerFailed, w.ID, "failed: "+reason)
+		d.vacate(w, hopeless)
+	}
+	d.workers[i] = w
+	d.ended = append(d.ended, w)
+}
+
+// describe says in words how an instance ended.
+func describe(e pool.Exit) string {
+	switch {
+	case e.Unknown:
+		return "ended while nobody watched; its exit code is unknown"
+	case e.Signal != "":
+		return "ended by signal " + e.Signal
+	}
+	return fmt.Sprintf("exited with code %d", e.Code)
+}

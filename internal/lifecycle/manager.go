@@ -1,0 +1,217 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// Config is what a manager works with. Store and Runtime stay the caller's to close, after Close.
+type Config struct {
+	Store   store.Store
+	Runtime runtime.Runtime
+	Logger  hclog.Logger
+	Host    string                     // name of the host whose processes it runs
+	Now     func() time.Time           // nil: the clock
+	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
+}
+
+// Manager owns the controllers of all pools and answers what users ask for.
+type Manager struct {
+	config  Config
+	health  *health.Scheduler
+	waiting waiting
+	claims  claims
+
+	mu          sync.Mutex
+	controllers map[string]*controller
+	foreign     []runtime.Found
+
+	ctx    context.Context //nolint:containedctx // the life of the controllers, ended by Close
+	end    context.CancelFunc
+	owners sync.WaitGroup
+}
+
+// New reads the store, finds the workers that run already, and starts the controllers of all pools. It
+// errs if the runtime cannot be observed: then nothing is known of the workers.
+func New(ctx context.Context, config Config) (*Manager, error) {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.NewID == nil {
+		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
+	}
+	m := &Manager{config: config, controllers: map[string]*controller{}}
+	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
+	m.health = health.New(health.Config{Report: m.report})
+	if err := m.recover(ctx); err != nil {
+		m.Close()
+		return nil, err
+	}
+	m.owners.Go(func() { m.health.Run(m.ctx) })
+	m.owners.Go(m.route)
+	return m, nil
+}
+
+// Close stops the controllers. Workers live on; the journal says how far everything was.
+func (m *Manager) Close() {
+	m.end()
+	m.owners.Wait()
+}
+
+// route hands the ends of instances to their controllers.
+func (m *Manager) route() {
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case e, ok := <-m.config.Runtime.Ended():
+			if !ok {
+				return
+			}
+			m.tell(e.PoolUID, fact{kind: factEnded, workerID: e.WorkerID, at: e.At, exit: e.Exit})
+		}
+	}
+}
+
+// report hands verdicts to their controllers.
+func (m *Manager) report(v health.Verdict) {
+	m.tell(v.PoolUID, fact{kind: factVerdict, workerID: v.WorkerID, at: v.At, health: v.Health, text: v.Reason})
+}
+
+func (m *Manager) tell(poolUID string, f fact) {
+	m.mu.Lock()
+	c := m.controllers[poolUID]
+	m.mu.Unlock()
+	if c != nil {
+		c.tell(f)
+	}
+}
+
+// wake has the pool's controller read its pool again; a new pool gets its controller here.
+func (m *Manager) wake(p pool.Pool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c := m.controllers[p.UID]; c != nil {
+		c.changed()
+		return
+	}
+	m.start(m.newController(p))
+}
+
+func (m *Manager) newController(p pool.Pool) *controller {
+	return &controller{
+		m: m, uid: p.UID, name: p.Name, log: m.config.Logger.Named("pool").With("pool", p.Name),
+		inbox: newInbox(), state: state{pool: p},
+		tried: map[attempt]time.Time{}, slots: make(chan struct{}, maxEffects),
+	}
+}
+
+// start runs a controller until its pool is destroyed. m.mu is held.
+func (m *Manager) start(c *controller) {
+	if m.ctx.Err() != nil {
+		return
+	}
+	m.controllers[c.uid] = c
+	m.owners.Go(func() {
+		c.run(m.ctx)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.controllers, c.uid)
+	})
+}
+
+// Identity is the store's.
+func (m *Manager) Identity() store.Identity { return m.config.Store.Identity() }
+
+// Host is the name of the host whose processes the manager runs.
+func (m *Manager) Host() string { return m.config.Host }
+
+// Foreign lists the instances under the manager's identity that its store does not know.
+func (m *Manager) Foreign() []runtime.Found {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]runtime.Found{}, m.foreign...)
+}
+
+// recover takes up where an earlier manager was interrupted.
+func (m *Manager) recover(ctx context.Context) error {
+	found, err := m.config.Runtime.List(ctx)
+	if err != nil {
+		return fmt.Errorf("find the workers that run already: %w", err)
+	}
+	var pools []pool.Pool
+	err = m.config.Store.View(ctx, func(r store.Reader) (err error) {
+		pools, err = r.Pools(store.Page{})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the pools: %w", err)
+	}
+	byPool := map[string][]runtime.Found{}
+	for _, f := range found {
+		byPool[f.PoolUID] = append(byPool[f.PoolUID], f)
+	}
+	var recovered []*controller
+	for _, p := range pools {
+		c := m.newController(p)
+		if err := c.recover(ctx, byPool[p.UID]); err != nil {
+			return fmt.Errorf("recover pool %q: %w", p.Name, err)
+		}
+		delete(byPool, p.UID)
+		recovered = append(recovered, c)
+	}
+	for _, strangers := range byPool {
+		for _, f := range strangers {
+			if err := m.stray(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range recovered {
+		m.start(c)
+	}
+	return nil
+}
+
+// stray deals with an instance that no living worker stands for: if the store closed its worker, it is
+// removed; if the store does not know it, it is foreign and only reported.
+func (m *Manager) stray(ctx context.Context, f runtime.Found) error {
+	var known bool
+	err := m.config.Store.View(ctx, func(r store.Reader) error {
+		w, err := r.Worker(f.WorkerID)
+		known = err == nil && w.State.Ended()
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look up the worker of process %d: %w", f.Instance.PID, err)
+	}
+	if known && f.Identity == m.Identity().String() {
+		m.config.Logger.Warn("removing an instance whose worker has ended", "worker", f.WorkerID, "pid", f.Instance.PID)
+		if err := m.config.Runtime.Kill(ctx, f.WorkerID, f.Instance); err != nil {
+			m.config.Logger.Error("cannot remove it", "worker", f.WorkerID, "error", err)
+		}
+		return nil
+	}
+	m.config.Logger.Warn("found a foreign instance; it is left alone", "worker", f.WorkerID, "pool", f.PoolName, "pid", f.Instance.PID)
+	m.mu.Lock()
+	m.foreign = append(m.foreign, f)
+	m.mu.Unlock()
+	return nil
+}

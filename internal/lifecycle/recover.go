@@ -1,0 +1,111 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// recover brings a pool's records and its instances together after the manager was away: instances with a
+// row are adopted, rows without an instance are launched again (pending ones) or closed, instances whose
+// row is closed are removed, unknown ones reported.
+func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
+	var ended []pool.Worker
+	err := c.m.config.Store.View(ctx, func(r store.Reader) (err error) {
+		if c.state.workers, err = r.Workers(c.uid); err != nil {
+			return err
+		}
+		ended, err = r.EndedWorkers(c.uid, keepEnded)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c.state.vacancies = vacanciesOf(c.state.workers, ended)
+	c.m.config.Runtime.KeepLogs(c.uid, c.state.pool.Spec.Logs)
+
+	running := map[string]runtime.Found{}
+	for _, f := range found {
+		running[f.WorkerID] = f
+	}
+	for _, w := range c.state.workers {
+		f, runs := running[w.ID]
+		delete(running, w.ID)
+		if err := c.takeUp(ctx, w, f, runs); err != nil {
+			return err
+		}
+	}
+	for _, f := range running {
+		if err := c.m.stray(ctx, f); err != nil {
+			return err
+		}
+	}
+	for _, w := range ended {
+		if w.Instance.PID != 0 {
+			c.resume(effect{kind: effectSweep, worker: w})
+		}
+	}
+	return nil
+}
+
+// takeUp goes on with one worker that had not ended.
+func (c *controller) takeUp(ctx context.Context, w pool.Worker, f runtime.Found, runs bool) error {
+	now := c.m.config.Now()
+	instance := w.Instance
+	if runs {
+		instance = f.Instance
+	}
+	if instance.PID == 0 {
+		c.takeUpLaunch(w)
+		return nil
+	}
+	switch err := c.m.config.Runtime.Adopt(ctx, c.uid, w.ID, instance); {
+	case errors.Is(err, runtime.ErrGone):
+		c.tell(fact{kind: factEnded, workerID: w.ID, at: now, exit: pool.Exit{Unknown: true}})
+	case err != nil:
+		return fmt.Errorf("adopt worker %s (pid %d): %w", w.ID, instance.PID, err)
+	case w.Instance.PID == 0:
+		c.tell(fact{kind: factLaunched, workerID: w.ID, at: now, instance: instance})
+	case w.State == pool.WorkerStopping:
+		c.resume(effect{kind: effectSignal, worker: w, signal: c.state.pool.Spec.Drain.Signal})
+	}
+	return nil
+}
+
+// takeUpLaunch goes on with a launch that was journaled and has no instance.
+func (c *controller) takeUpLaunch(w pool.Worker) {
+	if w.State == pool.WorkerPending && w.TemplateHash == c.state.pool.Target() {
+		c.resume(effect{kind: effectLaunch, worker: w, template: c.state.pool.Spec.Worker})
+		return
+	}
+	c.tell(fact{
+		kind: factLaunchFailed, workerID: w.ID, at: c.m.config.Now(),
+		text: "the manager ended before the worker was started",
+	})
+}
+
+// resume has an effect carried out when the controller starts.
+func (c *controller) resume(e effect) { c.resumed = append(c.resumed, e) }
+
+// vacanciesOf are the failed workers in whose place nobody was launched yet, oldest first.
+func vacanciesOf(living, ended []pool.Worker) []planner.Vacancy {
+	filled := map[string]bool{}
+	for _, w := range living {
+		filled[w.Replaces] = true
+	}
+	for _, w := range ended {
+		filled[w.Replaces] = true
+	}
+	var vacancies []planner.Vacancy
+	for i := len(ended) - 1; i >= 0; i-- {
+		if w := ended[i]; w.State == pool.WorkerFailed && !filled[w.ID] {
+			vacancies = append(vacancies, planner.Vacancy{Worker: w})
+		}
+	}
+	return vacancies
+}

@@ -1,0 +1,143 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// Request is what every mutation carries.
+type Request struct {
+	Author  string // who asks, as the server knows it
+	Comment string // why, in the author's words
+	// Key makes a repeated request harmless: it is answered with the operation of the first one. Empty: none.
+	Key string
+	// Fingerprint names what is asked for, so that a key is not used for two different things.
+	Fingerprint string
+	// IfMatch is the entity tag that the change is based on; "*" is any.
+	IfMatch string
+	// IfNoneMatch says that the pool must be new.
+	IfNoneMatch bool
+}
+
+// Accepted is an accepted change.
+type Accepted struct {
+	Pool      pool.Pool
+	Operation pool.Operation
+	// Changed is false if the pool was as asked for already, or if the request is a repetition.
+	Changed bool
+	// superseded are the operations that ended because of it.
+	superseded []string
+}
+
+// Refusal is why a request was not accepted; nothing was changed.
+type Refusal struct {
+	Problem   string // one of the api.Problem names
+	Detail    string
+	Faults    pool.Faults
+	Operation *pool.Operation
+	UID       string
+}
+
+func (r *Refusal) Error() string {
+	if len(r.Faults) > 0 {
+		return r.Detail + "\n" + r.Faults.Error()
+	}
+	return r.Detail
+}
+
+func refuse(problem, format string, args ...any) *Refusal {
+	return &Refusal{Problem: problem, Detail: fmt.Sprintf(format, args...)}
+}
+
+// invalid turns the faults of a spec into a refusal and leaves other errors as they are.
+func invalid(err error) error {
+	var faults pool.Faults
+	if errors.As(err, &faults) {
+		return &Refusal{Problem: api.ProblemInvalid, Detail: "the spec is not valid", Faults: faults}
+	}
+	return err
+}
+
+func notFound(ref string) *Refusal { return refuse(api.ProblemNotFound, "there is no pool %q", ref) }
+
+// mutate runs one change in one transaction, answers repeated keys, and wakes the pool's controller.
+func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writer) (Accepted, error)) (Accepted, error) {
+	var done Accepted
+	err := m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
+		done = Accepted{}
+		if by.Key != "" {
+			reply, err := tx.IdempotentReply(by.Author, by.Key)
+			if err == nil {
+				done, err = repeated(tx, by, reply)
+				return err
+			}
+			if !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
+		if done, err = change(tx); err != nil {
+			return err
+		}
+		if by.Key == "" {
+			return nil
+		}
+		return tx.PutIdempotentReply(store.IdempotentReply{
+			Author: by.Author, Key: by.Key, RequestHash: by.Fingerprint,
+			OperationID: done.Operation.ID, CreatedAt: m.config.Now(),
+		})
+	})
+	if err != nil {
+		return Accepted{}, err
+	}
+	if done.Changed {
+		m.wake(done.Pool)
+	}
+	for _, id := range done.superseded {
+		m.waiting.wake(id)
+	}
+	return done, nil
+}
+
+// repeated answers a request that was answered before.
+func repeated(tx store.Reader, by Request, reply store.IdempotentReply) (done Accepted, err error) {
+	if reply.RequestHash != by.Fingerprint {
+		return done, refuse(api.ProblemKeyReused, "the idempotency key %q was used for another request", by.Key)
+	}
+	if done.Operation, err = tx.Operation(reply.OperationID); err != nil {
+		return done, err
+	}
+	done.Pool, err = tx.Pool(done.Operation.PoolUID)
+	return done, err
+}
+
+// find looks a pool up by its name or uid. Only a uid finds a destroyed pool.
+func find(r store.Reader, ref string) (pool.Pool, error) {
+	look := r.PoolByName
+	if IsUID(ref) {
+		look = r.Pool
+	}
+	p, err := look(ref)
+	if errors.Is(err, store.ErrNotFound) {
+		return p, notFound(ref)
+	}
+	return p, err
+}
+
+// match refuses a change that is not based on the newest state of the pool.
+func (by Request) match(p pool.Pool) error {
+	switch by.IfMatch {
+	case "*", api.ETag(p):
+		return nil
+	case "":
+		return refuse(api.ProblemPrecondition, "say which state of pool %q the change is based on: If-Match with its ETag, or *", p.Name)
+	}
+	return &Refusal{
+		Problem: api.ProblemStale, UID: p.UID,
+		Detail: fmt.Sprintf("pool %q was changed meanwhile: the change is based on %s, the newest is %s", p.Name, by.IfMatch, api.ETag(p)),
+	}
+}

@@ -1,0 +1,114 @@
+package planner
+
+import (
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// class is what a worker counts as.
+type class string
+
+const (
+	stopping  class = "stopping"  // condemned
+	draining  class = "draining"  // withdrawn
+	stuck     class = "stuck"     // did not become ready within the progress deadline
+	unready   class = "unready"   // not ready yet
+	sick      class = "sick"      // ready, and fails its check
+	settling  class = "settling"  // ready for less than min_ready
+	available class = "available" // ready, passing its check, not draining, for at least min_ready
+)
+
+// classes is read from the top; the first match is a worker's class.
+var classes = []struct {
+	class class
+	holds func(World, pool.Worker) bool
+}{
+	{stopping, func(_ World, w pool.Worker) bool { return w.State == pool.WorkerStopping }},
+	{draining, func(_ World, w pool.Worker) bool { return w.State == pool.WorkerDraining }},
+	{stuck, func(world World, w pool.Worker) bool {
+		return w.State != pool.WorkerReady && !world.Now.Before(stuckAt(world, w))
+	}},
+	{unready, func(_ World, w pool.Worker) bool { return w.State != pool.WorkerReady }},
+	{sick, func(_ World, w pool.Worker) bool { return w.Health == pool.Unhealthy }},
+	{settling, func(world World, w pool.Worker) bool { return world.Now.Before(settledAt(world, w)) }},
+	{available, func(World, pool.Worker) bool { return true }},
+}
+
+func classify(world World, w pool.Worker) class {
+	for _, row := range classes {
+		if row.holds(world, w) {
+			return row.class
+		}
+	}
+	panic("the last row always holds")
+}
+
+func stuckAt(world World, w pool.Worker) time.Time {
+	return w.CreatedAt.Add(world.Pool.Spec.Update.ProgressDeadline.Std())
+}
+
+func settledAt(world World, w pool.Worker) time.Time {
+	return w.ReadyAt.Add(world.Pool.Spec.Update.MinReady.Std())
+}
+
+// Available says whether a worker counts as available at the given time.
+func Available(spec pool.Spec, w pool.Worker, now time.Time) bool {
+	return classify(World{Now: now, Pool: pool.Pool{Spec: spec}}, w) == available
+}
+
+// census is the world's workers, counted once.
+type census struct {
+	classes  []class        // of world.Workers, by index
+	old      []bool         // of world.Workers, by index: made from another template
+	at       map[string]int // index of each worker by its id
+	replaced map[string]int // index of each worker's successor by the worker's id
+	desired  int
+	surge    int
+	floor    int // the fewest available workers that a planned action may leave
+	live     int // workers that take up room: all but those leaving by scale-in or destroy
+}
+
+func count(world World) census {
+	c := census{
+		classes:  make([]class, len(world.Workers)),
+		old:      make([]bool, len(world.Workers)),
+		at:       make(map[string]int, len(world.Workers)),
+		replaced: map[string]int{},
+		desired:  world.Pool.Desired(),
+	}
+	target := world.Pool.Target()
+	for i, w := range world.Workers {
+		c.at[w.ID] = i
+		c.classes[i] = classify(world, w)
+		c.old[i] = w.TemplateHash != target
+		if !w.State.Leaving() && w.Replaces != "" {
+			c.replaced[w.Replaces] = i
+		}
+		if !w.State.Leaving() || w.DrainCause == pool.DrainRollout || w.DrainCause == pool.DrainReplace {
+			c.live++
+		}
+	}
+	u := world.Pool.Spec.Update
+	c.surge = u.MaxSurge.RoundUp(c.desired)
+	unavailable := u.MaxUnavailable.RoundDown(c.desired)
+	if c.surge == 0 && unavailable == 0 {
+		unavailable = 1 // a percentage that rounds to nothing must not stop all updates
+	}
+	c.floor = c.desired - unavailable
+	return c
+}
+
+// number counts the workers for which match holds.
+func (c census) number(match func(i int) bool) int {
+	n := 0
+	for i := range c.classes {
+		if match(i) {
+			n++
+		}
+	}
+	return n
+}
+
+func (c census) leaving(i int) bool   { return c.classes[i] == stopping || c.classes[i] == draining }
+func (c census) available(i int) bool { return c.classes[i] == available }

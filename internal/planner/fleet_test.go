@@ -1,0 +1,195 @@
+package planner_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// fleet is a pool whose workers do as they are told: the world that the real planner is run against.
+type fleet struct {
+	planner.World
+	ids   int
+	ended []pool.Worker
+	log   strings.Builder
+}
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// newFleet is a pool being created, with the given changes of the default spec.
+func newFleet(size int64, changes ...func(*pool.Spec)) *fleet {
+	spec := pool.Default()
+	spec.Name, spec.Size, spec.Worker.Command = "web", &size, []string{"serve", "1"}
+	for _, change := range changes {
+		change(&spec)
+	}
+	f := &fleet{World: planner.World{Now: start}}
+	f.Pool = pool.Pool{UID: "p_1", Name: "web", Phase: pool.PhaseCreating, Spec: spec, Revision: 1, Generation: 1}
+	f.ask(pool.OperationCreate, pool.ChangeNone)
+	return f
+}
+
+// settled is a live pool with all workers available.
+func settled(size int64, changes ...func(*pool.Spec)) *fleet {
+	f := newFleet(size, changes...)
+	for range 1000 {
+		f.step()
+		f.readyAll()
+		f.endAll()
+		if len(f.Operations) == 0 {
+			f.log.Reset()
+			return f
+		}
+		f.passTime()
+	}
+	panic("a pool without faults does not get settled:\n" + f.log.String())
+}
+
+func (f *fleet) ask(kind pool.OperationKind, change pool.Change) {
+	f.Operations = append(f.Operations, pool.Operation{
+		ID: fmt.Sprintf("op_%d", f.Pool.Generation), Kind: kind, Change: change,
+		Phase: pool.OperationRunning, Generation: f.Pool.Generation, CreatedAt: f.Now,
+	})
+}
+
+func (f *fleet) resize(size int64) {
+	f.Pool.Spec.Size = &size
+	f.Pool.Generation++
+	f.ask(pool.OperationResize, pool.ChangeHot)
+}
+
+func (f *fleet) retemplate() {
+	f.Pool.Generation++
+	f.Pool.Revision++
+	f.Pool.Spec.Worker.Command = []string{"serve", fmt.Sprint(f.Pool.Revision)}
+	f.Operations = nil
+	f.ask(pool.OperationUpdate, pool.ChangeRolling)
+}
+
+func (f *fleet) destroy(force bool) {
+	f.Pool.Generation++
+	f.Pool.Phase = pool.PhaseDeleting
+	f.Operations = nil
+	f.ask(pool.OperationDelete, pool.ChangeNone)
+	f.Operations[0].Force = force
+}
+
+// step plans once and does what is planned.
+func (f *fleet) step() planner.Result {
+	r := planner.Plan(f.World)
+	for _, a := range r.Actions {
+		f.do(a)
+	}
+	for _, p := range r.Progress {
+		i := slices.IndexFunc(f.Operations, func(o pool.Operation) bool { return o.ID == p.OperationID })
+		f.Operations[i].Remaining, f.Operations[i].Deadline = p.Remaining, p.Deadline
+	}
+	for _, o := range r.Outcomes {
+		f.note("%s %s", o.OperationID, o.Phase)
+		f.Operations = slices.DeleteFunc(f.Operations, func(op pool.Operation) bool { return op.ID == o.OperationID })
+	}
+	if r.Converged && f.Pool.Phase == pool.PhaseCreating {
+		f.Pool.Phase = pool.PhaseLive
+	}
+	return r
+}
+
+func (f *fleet) do(a planner.Action) {
+	f.note("%s %s%s", a.Kind, a.WorkerID, map[bool]string{true: "for " + a.Replaces}[a.Replaces != ""])
+	switch a.Kind {
+	case planner.Launch:
+		f.ids++
+		f.Workers = append(f.Workers, pool.Worker{
+			ID: fmt.Sprintf("w%d", f.ids), State: pool.WorkerStarting, Health: pool.HealthUnknown, TemplateHash: f.Pool.Target(),
+			Replaces: a.Replaces, Attempt: a.Attempt, CreatedAt: f.Now, StartedAt: f.Now,
+		})
+		f.Vacancies = slices.DeleteFunc(f.Vacancies, func(v planner.Vacancy) bool { return v.Worker.ID == a.Replaces })
+	case planner.Drain:
+		w := f.worker(a.WorkerID)
+		w.State, w.DrainingAt, w.DrainCause = pool.WorkerDraining, f.Now, a.Cause
+	case planner.Stop:
+		w := f.worker(a.WorkerID)
+		w.State, w.StoppingAt, w.KillAt, w.DrainCause = pool.WorkerStopping, f.Now, a.KillAt, a.Cause
+	case planner.Destroy:
+		f.Pool.Phase = pool.PhaseDestroyed
+	}
+}
+
+func (f *fleet) worker(id string) *pool.Worker {
+	for i := range f.Workers {
+		if f.Workers[i].ID == id {
+			return &f.Workers[i]
+		}
+	}
+	panic("no worker " + id)
+}
+
+func (f *fleet) ready(id string) {
+	w := f.worker(id)
+	if w.State == pool.WorkerStarting {
+		w.State, w.Health, w.HealthAt, w.ReadyAt = pool.WorkerReady, pool.Healthy, f.Now, f.Now
+	}
+}
+
+func (f *fleet) sicken(id string) {
+	w := f.worker(id)
+	w.Health, w.HealthAt, w.HealthReason = pool.Unhealthy, f.Now, "status 500"
+}
+
+// end is an instance's end: of a condemned worker as told, of another as a failure.
+func (f *fleet) end(id string) {
+	w := *f.worker(id)
+	f.Workers = slices.DeleteFunc(slices.Clone(f.Workers), func(o pool.Worker) bool { return o.ID == id })
+	w.EndedAt = f.Now
+	if w.State == pool.WorkerStopping {
+		w.State = pool.WorkerStopped
+	} else {
+		w.State, w.Reason = pool.WorkerFailed, "exited with code 1"
+		f.Vacancies = append(f.Vacancies, planner.Vacancy{Worker: w})
+	}
+	f.ended = append(f.ended, w)
+}
+
+func (f *fleet) readyAll() {
+	for _, w := range f.Workers {
+		f.ready(w.ID)
+	}
+}
+
+// endAll ends everything that is condemned.
+func (f *fleet) endAll() {
+	for _, w := range slices.Clone(f.Workers) {
+		if w.State == pool.WorkerStopping {
+			f.end(w.ID)
+		}
+	}
+}
+
+// passTime goes to the moment that the planner names, if it names one.
+func (f *fleet) passTime() {
+	if next := planner.Plan(f.World).Next; !next.IsZero() {
+		f.Now = next
+	}
+}
+
+func (f *fleet) count(match func(pool.Worker) bool) int {
+	n := 0
+	for _, w := range f.Workers {
+		if match(w) {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *fleet) available() int {
+	return f.count(func(w pool.Worker) bool { return planner.Available(f.Pool.Spec, w, f.Now) })
+}
+
+func (f *fleet) note(format string, args ...any) {
+	fmt.Fprintf(&f.log, "+%s "+format+"\n", append([]any{f.Now.Sub(start)}, args...)...)
+}

@@ -1,0 +1,152 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// stubborn is how long after its kill a worker may linger before a destroy says that it cannot remove it.
+const stubborn = 30 * time.Second
+
+// judge says how far the pool is and which operations have ended.
+func (p *planning) judge() {
+	remaining := p.remaining()
+	p.result.Converged = remaining == 0
+	if p.Pool.Phase == pool.PhaseDeleting {
+		p.judgeDestroy(remaining)
+		return
+	}
+	for _, o := range p.Operations {
+		if remaining == 0 || p.takenIn(o) {
+			p.result.Outcomes = append(p.result.Outcomes, Outcome{OperationID: o.ID, Phase: pool.OperationSucceeded})
+			continue
+		}
+		if failed := p.failure(o, remaining); failed != nil {
+			p.result.Outcomes = append(p.result.Outcomes, *failed)
+			continue
+		}
+		p.follow(o, remaining)
+	}
+}
+
+// remaining counts the steps still to go: workers to become available, workers to go.
+func (p *planning) remaining() int {
+	fresh := p.number(func(i int) bool { return p.available(i) && p.staying(i) && !p.old[i] })
+	going := p.number(func(i int) bool { return !p.staying(i) || p.old[i] })
+	return max(p.desired-fresh, 0) + going
+}
+
+// takenIn says that an operation asked for nothing that a worker could still have to follow.
+func (p *planning) takenIn(o pool.Operation) bool {
+	switch o.Change {
+	case pool.ChangeNone, pool.ChangeCreation, pool.ChangeHot, pool.ChangeContract:
+	default:
+		return false
+	}
+	return o.Kind == pool.OperationUpdate && o.Change != pool.ChangeNone &&
+		!slices.Contains(p.old, true) && p.number(p.staying) == p.desired && !slices.ContainsFunc(p.result.Actions, isLaunch)
+}
+
+func isLaunch(a Action) bool { return a.Kind == Launch }
+
+// follow notes progress: whenever fewer steps remain than ever before, the operation has its full time again.
+func (p *planning) follow(o pool.Operation, remaining int) {
+	if int64(remaining) < o.Remaining || o.Deadline.IsZero() {
+		o.Remaining = int64(remaining)
+		o.Deadline = p.Now.Add(p.Pool.Spec.Update.ProgressDeadline.Std())
+		p.result.Progress = append(p.result.Progress, Progress{o.ID, o.Remaining, o.Deadline})
+	}
+	p.result.wake(p.Now, p.deadline(o))
+}
+
+// deadline is when an operation fails. A worker that leaves within its own deadline is progress.
+func (p *planning) deadline(o pool.Operation) time.Time {
+	deadline := o.Deadline
+	for i, w := range p.Workers {
+		end := w.KillAt
+		if p.classes[i] == draining {
+			d := p.Pool.Spec.Drain
+			end = w.DrainingAt.Add(d.DeregisterDelay.Std() + d.Timeout.Std() + d.Grace.Std())
+		}
+		if p.leaving(i) && end.After(deadline) {
+			deadline = end
+		}
+	}
+	return deadline
+}
+
+// failure is the end of an operation that cannot succeed any more; nil while it can.
+func (p *planning) failure(o pool.Operation, remaining int) *Outcome {
+	failed := Outcome{OperationID: o.ID, Phase: pool.OperationFailed}
+	for _, v := range p.openVacancies() {
+		if v.Hopeless && !v.Worker.CreatedAt.Before(o.CreatedAt) {
+			failed.Reason = v.Worker.Reason
+			return &failed
+		}
+	}
+	if o.Deadline.IsZero() || int64(remaining) < o.Remaining || p.Now.Before(p.deadline(o)) {
+		return nil
+	}
+	fresh := p.number(func(i int) bool { return p.available(i) && !p.old[i] })
+	failed.Reason = fmt.Sprintf("no progress for %s: %d of %d workers are available", p.Pool.Spec.Update.ProgressDeadline, fresh, p.desired)
+	if left := p.number(func(i int) bool { return p.old[i] }); left > 0 {
+		failed.Reason += fmt.Sprintf(", %d old ones are left", left)
+	}
+	p.obstacles(&failed)
+	return &failed
+}
+
+// obstacles adds what keeps workers from becoming available, a few of each kind.
+func (p *planning) obstacles(failed *Outcome) {
+	blame := func(w pool.Worker, text string) {
+		if len(failed.Culprits) < 3 {
+			failed.Culprits = append(failed.Culprits, w.ID)
+			failed.Reason += "; " + strings.TrimSuffix(text, ": ")
+		}
+	}
+	for i, w := range p.Workers {
+		c, useless := p.classes[i], p.leaving(i) && w.ReadyAt.IsZero()
+		if w.ID != "" && !p.old[i] && (c == unready || c == sick || useless) {
+			blame(w, fmt.Sprintf("worker %s is not ready: %s", w.ID, w.HealthReason))
+		}
+	}
+	vacancies := p.openVacancies()
+	slices.Reverse(vacancies) // the newest tell most
+	for _, v := range vacancies {
+		blame(v.Worker, fmt.Sprintf("worker %s failed: %s", v.Worker.ID, v.Worker.Reason))
+	}
+}
+
+// judgeDestroy ends a destroy when nothing is left, or says what is left although it was killed.
+func (p *planning) judgeDestroy(remaining int) {
+	if remaining == 0 {
+		p.result.act(Action{Kind: Destroy, Reason: "no worker is left"})
+		p.endAll(pool.OperationSucceeded, "")
+		return
+	}
+	var left []string
+	for _, w := range p.Workers {
+		if w.State != pool.WorkerStopping || p.Now.Before(w.KillAt.Add(stubborn)) {
+			p.wakeStubborn(w)
+			return
+		}
+		left = append(left, fmt.Sprintf("worker %s (pid %d: %s)", w.ID, w.Instance.PID, w.Reason))
+	}
+	p.endAll(pool.OperationFailed, "could not be removed although killed: "+strings.Join(left, ", "))
+}
+
+func (p *planning) endAll(phase pool.OperationPhase, reason string) {
+	for _, o := range p.Operations {
+		p.result.Outcomes = append(p.result.Outcomes, Outcome{OperationID: o.ID, Phase: phase, Reason: reason})
+	}
+}
+
+func (p *planning) wakeStubborn(w pool.Worker) {
+	if w.State == pool.WorkerStopping {
+		p.result.wake(p.Now, w.KillAt.Add(stubborn))
+	}
+}

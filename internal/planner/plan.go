@@ -1,0 +1,276 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// Plan decides what is to be done now. Each step sees what the steps before it decided, and they are gone
+// through until none has more to do: the same moment planned again, after a plan, wants nothing more.
+func Plan(world World) Result {
+	var r Result
+	if world.Unobserved || world.Pool.Phase == pool.PhaseDestroyed {
+		return r
+	}
+	p := &planning{World: world, census: count(world), result: &r, force: forced(world)}
+	p.Workers = slices.Clone(p.Workers) // the steps note in them what is decided
+	p.end()
+	for decided := -1; decided < len(r.Actions); {
+		decided = len(r.Actions)
+		for _, step := range []func(){p.scaleIn, p.drainOld, p.remedy, p.launch} {
+			step()
+		}
+	}
+	p.judge()
+	return r
+}
+
+// planning is one run of Plan: the world, its census, and what was decided so far.
+type planning struct {
+	World
+	census
+	result *Result
+	force  bool
+}
+
+// forced says whether a person asked not to wait for workers.
+func forced(world World) bool {
+	return slices.ContainsFunc(world.Operations, func(o pool.Operation) bool { return o.Force })
+}
+
+// condemn takes a worker out of service: one that never was ready has no work and is stopped at once,
+// others drain first. A draining worker is nobody's victim again.
+func (p *planning) condemn(i int, cause pool.DrainCause, reason string) {
+	w := p.Workers[i]
+	if w.ReadyAt.IsZero() || p.force {
+		p.stop(i, cause, reason)
+		return
+	}
+	p.result.act(Action{Kind: Drain, WorkerID: w.ID, Cause: cause, Reason: reason})
+	p.classes[i] = draining
+	p.Workers[i].State, p.Workers[i].DrainingAt, p.Workers[i].DrainCause = pool.WorkerDraining, p.Now, cause
+	p.left(i, cause)
+	p.endDraining(i)
+}
+
+func (p *planning) stop(i int, cause pool.DrainCause, reason string) {
+	w := &p.Workers[i]
+	killAt := p.Now
+	drain := p.Pool.Spec.Drain
+	switch {
+	case p.force:
+	case drain.SignalAt == pool.SignalStart && !w.ReadyAt.IsZero():
+		killAt = p.Now.Add(drain.Timeout.Std() + drain.Grace.Std())
+	default:
+		killAt = p.Now.Add(drain.Grace.Std())
+	}
+	p.result.act(Action{Kind: Stop, WorkerID: w.ID, Cause: cause, KillAt: killAt, Reason: reason})
+	if !p.leaving(i) {
+		p.left(i, cause)
+	}
+	p.classes[i] = stopping
+	w.State, w.DrainCause, w.KillAt = pool.WorkerStopping, cause, killAt
+	p.result.wake(p.Now, killAt)
+}
+
+// left keeps the census true when a worker begins to leave.
+func (p *planning) left(i int, cause pool.DrainCause) {
+	if w := p.Workers[i]; w.Replaces != "" && p.replaced[w.Replaces] == i {
+		delete(p.replaced, w.Replaces)
+	}
+	if cause == pool.DrainScaleIn || cause == pool.DrainDestroy {
+		p.live--
+	}
+}
+
+// end moves workers that are leaving on: draining ones to their stop, condemned ones to their kill.
+func (p *planning) end() {
+	for i, w := range p.Workers {
+		switch {
+		case p.classes[i] == draining:
+			p.endDraining(i)
+		case p.classes[i] == stopping && (p.force || !p.Now.Before(w.KillAt)):
+			p.result.act(Action{Kind: Kill, WorkerID: w.ID, Cause: w.DrainCause, Reason: killReason(p.force)})
+		case p.classes[i] == stopping:
+			p.result.wake(p.Now, w.KillAt)
+		}
+	}
+}
+
+func killReason(force bool) string {
+	if force {
+		return "forced"
+	}
+	return "did not end within its grace"
+}
+
+// endDraining stops a draining worker once schedulers had the time to learn that it is withdrawn.
+func (p *planning) endDraining(i int) {
+	w := p.Workers[i]
+	stopAt := w.DrainingAt.Add(p.Pool.Spec.Drain.DeregisterDelay.Std())
+	if p.force || !p.Now.Before(stopAt) {
+		p.stop(i, w.DrainCause, "drained")
+		return
+	}
+	p.result.wake(p.Now, stopAt)
+}
+
+// scaleIn takes out what is more than the size, or than the size and the surge while a rollout goes on.
+func (p *planning) scaleIn() {
+	if p.Pool.Phase == pool.PhaseDeleting {
+		for i := range p.Workers {
+			if !p.leaving(i) {
+				p.condemn(i, pool.DrainDestroy, "the pool is being destroyed")
+			}
+		}
+		return
+	}
+	fresh := p.number(func(i int) bool { return p.staying(i) && !p.old[i] })
+	all := p.number(p.staying)
+	room := p.desired
+	if fresh < all {
+		room += p.surge
+	}
+	reason := fmt.Sprintf("the size is %d", p.desired)
+	for _, i := range p.victims(func(i int) bool { return !p.leaving(i) }) {
+		tooMany := all > room || !p.old[i] && fresh > p.desired
+		if !tooMany {
+			continue
+		}
+		p.condemn(i, pool.DrainScaleIn, reason)
+		if p.succeeds(i) || p.succeeded(i) {
+			continue // its place is still taken
+		}
+		all--
+		if !p.old[i] {
+			fresh--
+		}
+	}
+}
+
+// staying says that a worker takes a place of its own: a worker and its successor share one.
+func (p *planning) staying(i int) bool { return !p.leaving(i) && !p.succeeded(i) }
+
+// succeeds says that the worker whose place it was launched for is still in it.
+func (p *planning) succeeds(i int) bool {
+	j, lives := p.at[p.Workers[i].Replaces]
+	return lives && !p.leaving(j)
+}
+
+// succeeded says that another worker was launched to take the worker's place; the two count as one.
+func (p *planning) succeeded(i int) bool {
+	_, ok := p.replaced[p.Workers[i].ID]
+	return ok
+}
+
+// victimOrder is the order in which classes are taken out; old workers come before new ones of the same.
+var victimOrder = []class{stuck, unready, sick, settling, available}
+
+// victims lists the workers for which match holds, first victim first.
+func (p *planning) victims(match func(i int) bool) []int {
+	var victims []int
+	for i := range p.Workers {
+		if match(i) {
+			victims = append(victims, i)
+		}
+	}
+	rank := func(i int) int {
+		n := 2 * slices.Index(victimOrder, p.classes[i])
+		if !p.old[i] {
+			n++
+		}
+		return n
+	}
+	slices.SortStableFunc(victims, func(a, b int) int { return rank(a) - rank(b) })
+	return victims
+}
+
+// drainOld takes old workers out for a rollout: those that are not available at once, the others as far
+// as the budget goes.
+func (p *planning) drainOld() {
+	spare := p.number(p.available) - p.floor
+	for _, i := range p.victims(func(i int) bool { return p.old[i] && !p.leaving(i) }) {
+		if p.available(i) {
+			if spare <= 0 {
+				break
+			}
+			spare--
+		}
+		p.condemn(i, pool.DrainRollout, "its template is old")
+	}
+}
+
+// launch starts workers of the newest template for the places that are free.
+func (p *planning) launch() {
+	missing := p.desired - p.number(func(i int) bool { return p.staying(i) && !p.old[i] })
+	missing = min(missing, p.desired+p.surge-p.live)
+	vacancies := p.openVacancies()
+	for n := range max(missing, 0) {
+		if n >= len(vacancies) {
+			p.start("", 0, p.growth())
+			continue
+		}
+		v := vacancies[n].Worker
+		failed := failures(v, v.EndedAt)
+		if at := v.EndedAt.Add(backoff(failed)); p.Now.Before(at) {
+			p.result.wake(p.Now, at)
+			continue
+		}
+		p.start(v.ID, failed, fmt.Sprintf("worker %s failed: %s", v.ID, v.Reason))
+	}
+}
+
+// start launches a worker and counts it from now on; it has no id yet.
+func (p *planning) start(replaces string, attempt int, reason string) {
+	p.result.act(Action{Kind: Launch, Replaces: replaces, Attempt: attempt, Reason: reason})
+	if replaces != "" {
+		p.replaced[replaces] = len(p.Workers)
+	}
+	p.Workers = append(p.Workers, pool.Worker{State: pool.WorkerPending, Replaces: replaces, CreatedAt: p.Now})
+	p.classes, p.old = append(p.classes, unready), append(p.old, false)
+	p.live++
+}
+
+// openVacancies are the free places among workers of the newest template (a changed spec starts without a
+// past). A failed successor of a worker that still lives left no place.
+func (p *planning) openVacancies() []Vacancy {
+	target := p.Pool.Target()
+	return slices.DeleteFunc(slices.Clone(p.Vacancies), func(v Vacancy) bool {
+		_, filled := p.replaced[v.Worker.ID]
+		_, lives := p.at[v.Worker.Replaces]
+		return filled || lives || v.Worker.TemplateHash != target
+	})
+}
+
+func (p *planning) growth() string {
+	if slices.Contains(p.old, true) {
+		return "the template is new"
+	}
+	return fmt.Sprintf("the size is %d", p.desired)
+}
+
+// crashWindow is how soon after its creation a worker must fail for the failure to count as a repeated one.
+const crashWindow = 10 * time.Minute
+
+// failures counts the failures in a worker's place, its own at the given time included.
+func failures(w pool.Worker, at time.Time) int {
+	if at.Sub(w.CreatedAt) >= crashWindow {
+		return 1
+	}
+	return w.Attempt + 1
+}
+
+// maxBackoff bounds the wait between two launches in the same place.
+const maxBackoff = time.Minute
+
+// backoff is the wait before a place is filled again after so many failures: none after the first, then
+// a second, doubled each time.
+func backoff(failures int) time.Duration {
+	if failures < 2 {
+		return 0
+	}
+	return min(time.Second<<min(failures-2, 10), maxBackoff)
+}

@@ -1,0 +1,85 @@
+package planner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// remedy replaces workers that run but do not work. Stuck ones never served and just make room. Sick ones
+// get a successor first, which may exceed the surge by one, and drain when it is available; without any
+// surge they drain first. The breaker keeps a fault that all workers share from taking the whole pool down.
+func (p *planning) remedy() {
+	p.endStuck()
+	p.endSucceeded()
+	if !p.Pool.Spec.Remediation.Enabled || p.Pool.Phase == pool.PhaseDeleting {
+		return
+	}
+	inReplacement := p.number(func(i int) bool {
+		return p.leaving(i) && p.Workers[i].DrainCause == pool.DrainReplace || p.classes[i] == sick && p.succeeded(i)
+	})
+	waiting := p.number(func(i int) bool { return p.classes[i] == sick && !p.succeeded(i) && !p.old[i] })
+	limit := p.Pool.Spec.Remediation.MaxUnhealthy.RoundDown(p.desired)
+	open := inReplacement+waiting > limit // too many are sick: one at a time
+	for i, w := range p.Workers {
+		if p.classes[i] != sick || p.old[i] || p.succeeded(i) {
+			continue
+		}
+		if open && inReplacement > 0 {
+			return
+		}
+		n, since := p.history(w)
+		if at := since.Add(backoff(n)); p.Now.Before(at) {
+			p.result.wake(p.Now, at)
+			continue
+		}
+		reason := fmt.Sprintf("worker %s is unhealthy: %s", w.ID, w.HealthReason)
+		switch {
+		case p.surge == 0, p.succeeds(i): // a sick successor is no help; the next one is launched for the same place
+			p.condemn(i, pool.DrainReplace, "unhealthy: "+w.HealthReason)
+		case p.live < p.desired+p.surge+1:
+			p.start(w.ID, n, reason)
+		default:
+			return
+		}
+		inReplacement++
+	}
+}
+
+// history counts the failures in a sick worker's place, and tells since when it needs a successor. A
+// successor that failed before it was of use counts too.
+func (p *planning) history(w pool.Worker) (int, time.Time) {
+	n, since := failures(w, w.HealthAt), w.HealthAt
+	for _, v := range p.Vacancies {
+		if v.Worker.Replaces == w.ID {
+			n, since = failures(v.Worker, v.Worker.EndedAt), v.Worker.EndedAt
+		}
+	}
+	return n, since
+}
+
+func (p *planning) endStuck() {
+	for i, w := range p.Workers {
+		switch {
+		case p.classes[i] == stuck:
+			p.condemn(i, pool.DrainReplace, fmt.Sprintf("not ready within %s", p.Pool.Spec.Update.ProgressDeadline))
+		case p.classes[i] == unready:
+			p.result.wake(p.Now, stuckAt(p.World, w))
+		case p.classes[i] == settling:
+			p.result.wake(p.Now, settledAt(p.World, w))
+		}
+	}
+}
+
+// endSucceeded drains what has an available successor. A worker that recovered meanwhile goes all the same,
+// because the two count as one, but only when nobody misses it.
+func (p *planning) endSucceeded() {
+	for i, w := range p.Workers {
+		successor, ok := p.replaced[w.ID]
+		missed := p.available(i) && p.number(p.available) <= p.floor
+		if ok && p.available(successor) && !p.leaving(i) && !missed {
+			p.condemn(i, pool.DrainReplace, "replaced by worker "+p.Workers[successor].ID)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package planner
+
+import (
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// World is everything a plan follows from.
+type World struct {
+	Now  time.Time
+	Pool pool.Pool
+	// Operations are the pool's running operations, oldest first.
+	Operations []pool.Operation
+	// Workers are those that have not ended, oldest first.
+	Workers []pool.Worker
+	// Vacancies are places of workers that failed and have no successor yet, oldest first.
+	Vacancies []Vacancy
+	// Unobserved says that the runtime could not be observed: nothing of it is idle, nothing dead.
+	Unobserved bool
+}
+
+// Vacancy is the place that a failed worker left.
+type Vacancy struct {
+	Worker pool.Worker
+	// Hopeless says that a launch cannot succeed until the spec or the host is changed.
+	Hopeless bool
+}
+
+// ActionKind is what is to be done.
+type ActionKind string
+
+const (
+	Launch  ActionKind = "launch"  // journal a new worker and start it
+	Drain   ActionKind = "drain"   // withdraw the worker; its work goes on
+	Stop    ActionKind = "stop"    // condemn the worker and signal it
+	Kill    ActionKind = "kill"    // end a condemned worker at once
+	Destroy ActionKind = "destroy" // nothing is left: clean up and close the pool
+)
+
+// Action is one thing to do, with its reason.
+type Action struct {
+	Kind     ActionKind
+	WorkerID string // of the worker acted on; empty for launch and destroy
+	Replaces string // launch: the worker whose place it takes, if any
+	Attempt  int    // launch: failures before it in its place
+	Cause    pool.DrainCause
+	KillAt   time.Time // stop: when it is killed
+	Reason   string
+}
+
+// Outcome ends an operation.
+type Outcome struct {
+	OperationID string
+	Phase       pool.OperationPhase
+	Reason      string
+	Culprits    []string // workers whose logs may tell more
+}
+
+// Progress moves an operation's low-water mark and deadline.
+type Progress struct {
+	OperationID string
+	Remaining   int64
+	Deadline    time.Time // zero: none
+}
+
+// Result is what Plan decides.
+type Result struct {
+	Actions  []Action
+	Outcomes []Outcome
+	Progress []Progress
+	// Converged says that the pool is as its newest generation wants it.
+	Converged bool
+	// Next is when time alone changes the answer; zero if never.
+	Next time.Time
+}
+
+// wake asks for another plan at t, if t is still to come.
+func (r *Result) wake(now, t time.Time) {
+	if t.After(now) && (r.Next.IsZero() || t.Before(r.Next)) {
+		r.Next = t
+	}
+}
+
+func (r *Result) act(a Action) { r.Actions = append(r.Actions, a) }

@@ -1,0 +1,197 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// objectDocs says what each inner object of a spec is.
+var objectDocs = map[string]string{
+	"runtime":         "Where workers run. Left out, they are processes of the manager's host.",
+	"runtime.process": "Workers are processes of one host. May be left empty (`{}`).",
+	"worker":          "What one worker is made from.",
+	"health":          "How a worker is checked. Without `http` and `tcp` it is healthy while its process lives; at most one of the two.",
+	"health.http":     "A worker is healthy if it answers HTTP GET with a status from 200 to 399. May be left empty (`{}`).",
+	"health.tcp":      "A worker is healthy if it accepts TCP connections. May be left empty (`{}`).",
+	"remediation":     "Replacement of unhealthy workers.",
+	"update":          "Bounds within which a rolling update replaces the workers.",
+	"drain":           "How a worker is taken out of service.",
+	"logs":            "What is kept of each worker's output.",
+}
+
+// hclNotes is what the docs of a field say beyond the table, because it is so in HCL only.
+var hclNotes = map[string]string{
+	"worker.command": "In HCL, write `$${PORT}` for `${PORT}`: a single `$` would be Terraform's own template.",
+}
+
+var changeDocs = map[pool.Change]string{
+	pool.ChangeCreation: "Read at creation only.",
+	pool.ChangeHot:      "Changed in place; no worker is touched.",
+	pool.ChangeContract: "Changed in place; living workers follow without a restart.",
+	pool.ChangeRolling:  "A change replaces the workers step by step.",
+	pool.ChangeReplace:  "A change replaces the pool.",
+}
+
+// fieldDoc is a leaf's description, all of it out of the table.
+func fieldDoc(f pool.Field) string {
+	parts := []string{f.Doc}
+	if note := hclNotes[f.Path]; note != "" {
+		parts = append(parts, note)
+	}
+	switch {
+	case f.Valid != "":
+		parts = append(parts, "Valid: "+f.Valid+".")
+	case len(f.Enum) > 0:
+		parts = append(parts, "One of `"+strings.Join(f.Enum, "`, `")+"`.")
+	case f.Min != "" && f.Max != "":
+		parts = append(parts, fmt.Sprintf("From `%s` to `%s`.", f.Min, f.Max))
+	case f.Max != "":
+		parts = append(parts, fmt.Sprintf("A whole number, or a percentage up to `%s`.", f.Max))
+	}
+	if f.Default != "" {
+		parts = append(parts, fmt.Sprintf("Default: `%s`.", f.Default))
+	}
+	return strings.Join(append(parts, changeDocs[f.Change]), " ")
+}
+
+// requiredByTerraform: size is left to the validator, because a later way to size a pool excludes it.
+func requiredByTerraform(f pool.Field) bool { return f.Required && f.Path != "size" }
+
+// poolAttributes is the schema of a pool as a resource: the table's fields, then what the manager tells.
+func poolAttributes(ctx context.Context) map[string]schema.Attribute {
+	attributes := specAttributes(ctx, specTree())
+	for _, r := range reportedAttributes {
+		attributes[r.name] = r.resourceAttribute()
+	}
+	attributes["timeouts"] = timeouts.Attributes(ctx, timeouts.Opts{
+		Create: true, Update: true, Delete: true,
+		CreateDescription: "Time to wait for the creation, like `10m`. When it has passed, the apply ends with a warning, the creation goes on, and the next apply waits for it again. Left out, only `update.progress_deadline` ends a creation that is stuck.",
+		UpdateDescription: "Time to wait for a change, like `10m`. When it has passed, the apply ends with an error, the change goes on, and the next apply waits for it again.",
+		DeleteDescription: "Time to wait for the destruction, like `10m`. When it has passed, the apply ends with an error that names what is left; the destruction goes on.",
+	})
+	return attributes
+}
+
+func specAttributes(ctx context.Context, object *node) map[string]schema.Attribute {
+	attributes := map[string]schema.Attribute{}
+	for _, m := range object.members {
+		if m.field != nil {
+			attributes[m.name] = leafAttribute(*m.field)
+		} else {
+			attributes[m.name] = objectAttribute(ctx, m)
+		}
+	}
+	return attributes
+}
+
+// objectAttribute: an object that holds defaults has one itself, so that leaving out the object and leaving
+// out its leaves come to the same.
+func objectAttribute(ctx context.Context, n *node) schema.Attribute {
+	a := schema.SingleNestedAttribute{
+		Attributes:          specAttributes(ctx, n),
+		MarkdownDescription: objectDocs[n.path],
+		Required:            n.anyLeaf(requiredByTerraform),
+	}
+	a.Optional = !a.Required
+	if a.Optional && n.anyLeaf(hasDefault) {
+		a.Computed = true
+		a.Default = objectdefault.StaticValue(defaultObject(ctx, n, a.GetType()))
+	}
+	return a
+}
+
+// defaultObject is the object that holds the table's defaults and is null elsewhere.
+func defaultObject(ctx context.Context, n *node, t attr.Type) basetypes.ObjectValue {
+	attrTypes := t.(attr.TypeWithAttributeTypes).AttributeTypes()
+	values := map[string]attr.Value{}
+	for _, m := range n.members {
+		raw := tftypes.NewValue(attrTypes[m.name].TerraformType(ctx), nil)
+		if m.field != nil && hasDefault(*m.field) {
+			raw = defaultValue(*m.field)
+		}
+		value, err := attrTypes[m.name].ValueFromTerraform(ctx, raw)
+		if err != nil {
+			panic(fmt.Sprintf("the default of %s is not of its attribute's type: %v", m.path, err))
+		}
+		values[m.name] = value
+	}
+	return types.ObjectValueMust(attrTypes, values)
+}
+
+func leafAttribute(f pool.Field) schema.Attribute {
+	doc, required := fieldDoc(f), requiredByTerraform(f)
+	optional, computed := !required, hasDefault(f)
+	judge := leafValidator{f}
+	switch f.Kind {
+	case pool.KindInt:
+		a := schema.Int64Attribute{MarkdownDescription: doc, Required: required, Optional: optional, Computed: computed, Validators: []validator.Int64{judge}}
+		if computed {
+			a.Default = int64default.StaticInt64(defaultInt(f))
+		}
+		return a
+	case pool.KindBool:
+		a := schema.BoolAttribute{MarkdownDescription: doc, Required: required, Optional: optional, Computed: computed}
+		if computed {
+			a.Default = booldefault.StaticBool(f.Default == "true")
+		}
+		return a
+	case pool.KindList:
+		return schema.ListAttribute{MarkdownDescription: doc, Required: required, Optional: optional, ElementType: types.StringType, Validators: []validator.List{judge}}
+	case pool.KindMap:
+		return schema.MapAttribute{MarkdownDescription: doc, Required: required, Optional: optional, ElementType: types.StringType}
+	case pool.KindPorts:
+		return schema.ListNestedAttribute{MarkdownDescription: doc, Required: required, Optional: optional, NestedObject: schema.NestedAttributeObject{
+			Attributes: map[string]schema.Attribute{"name": schema.StringAttribute{Required: true, MarkdownDescription: portNameDoc}},
+		}}
+	}
+	a := schema.StringAttribute{MarkdownDescription: doc, Required: required, Optional: optional, Computed: computed, Validators: []validator.String{judge}, CustomType: stringType(f.Kind)}
+	if computed {
+		a.Default = stringdefault.StaticString(f.Default)
+	}
+	return a
+}
+
+const portNameDoc = "Name of the port: 1 to 15 of a-z, 0-9 and '-', starting with a letter."
+
+// stringType is nil for plain strings, which need no type of their own.
+func stringType(kind pool.Kind) basetypes.StringTypable {
+	if _, several := meanings[kind]; several {
+		return writtenType{kind: kind}
+	}
+	return nil
+}
+
+// defaultValue is a field's default as Terraform holds it.
+func defaultValue(f pool.Field) tftypes.Value {
+	switch f.Kind {
+	case pool.KindInt:
+		return tftypes.NewValue(tftypes.Number, defaultInt(f))
+	case pool.KindBool:
+		return tftypes.NewValue(tftypes.Bool, f.Default == "true")
+	}
+	return tftypes.NewValue(tftypes.String, f.Default)
+}
+
+func defaultInt(f pool.Field) int64 {
+	n, err := strconv.ParseInt(f.Default, 10, 64)
+	if err != nil {
+		panic(fmt.Sprintf("the table's default of %s is no number: %v", f.Path, err))
+	}
+	return n
+}

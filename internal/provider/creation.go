@@ -1,0 +1,91 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// Create asks for the pool and waits until it is there. An error after the pool was accepted would taint
+// it, and the next apply would destroy it; so only a creation that failed for good is one. Whoever stops
+// waiting before gets the state and a warning, and finds the operation running in the next plan.
+func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	manager, err := r.reach()
+	if err != nil {
+		resp.Diagnostics.AddError("The pool cannot be created", err.Error())
+		return
+	}
+	timeout, diags := timeoutOf(ctx, req.Plan, timeouts.Value.Create)
+	resp.Diagnostics.Append(diags...)
+	d := declare(req.Plan.Raw)
+	resp.Diagnostics.Append(faultDiagnostics(asError(d.faults))...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	accepted, err := manager.Create(ctx, d.spec, client.Change{Reason: r.reason})
+	if err != nil {
+		resp.Diagnostics.Append(creationRefused(d.spec.Name, err)...)
+		return
+	}
+	w := await(ctx, manager, accepted.Operation, timeout)
+
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w.operation)
+	var m memory
+	m.remember(accepted.Pool)
+	if m.Manager, err = r.managerID(ctx); err != nil {
+		resp.Diagnostics.AddWarning(fmt.Sprintf("Pool %q: its manager did not say who it is", d.spec.Name),
+			"The next plan asks again. Until then the pool cannot be told from one of another manager: "+err.Error())
+	}
+	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
+	resp.Diagnostics.Append(creationEnded(d.spec.Name, w)...)
+}
+
+// creationEnded says how a creation that was accepted came out.
+func creationEnded(name string, w wait) (diags diag.Diagnostics) {
+	if w.ending != ended {
+		diags.AddWarning(fmt.Sprintf("Pool %q is still being created", name),
+			fmt.Sprintf("%s Operation %s goes on without it. The pool is in the state; the next apply waits for it again.", w.why(), w.operation.ID))
+		return diags
+	}
+	switch w.operation.Phase {
+	case pool.OperationFailed:
+		return failure(fmt.Sprintf("Pool %q could not be created", name), w.operation,
+			"The pool exists and its manager keeps trying. It is marked as tainted: the next apply destroys it and creates it anew. To keep it, mend the configuration and run terraform untaint before the next apply.")
+	case pool.OperationSuperseded:
+		return superseded(name, w.operation)
+	}
+	return nil
+}
+
+// superseded: somebody else changed the pool while we waited, which is for them to see through.
+func superseded(name string, op pool.Operation) (diags diag.Diagnostics) {
+	diags.AddWarning(fmt.Sprintf("Pool %q was changed by somebody else meanwhile", name),
+		fmt.Sprintf("Operation %s (%s) was taken over before it ended: %s. The next plan shows what differs now.", op.ID, op.Kind, op.Reason))
+	return diags
+}
+
+func creationRefused(name string, err error) (diags diag.Diagnostics) {
+	if !isProblem(err, client.ProblemExists) {
+		return refusal(fmt.Sprintf("Pool %q cannot be created", name), err)
+	}
+	diags.AddAttributeError(path.Root("name"), fmt.Sprintf("There is a pool %q already", name),
+		fmt.Sprintf("%v\n\nTo manage that pool here, import it:\n\n  terraform import <address of this resource> %s\n\nOr choose another name.", err, name))
+	return diags
+}
+
+// asError is nil for no faults, which a nil Faults in an error is not.
+func asError(faults pool.Faults) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return faults
+}

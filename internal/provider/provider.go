@@ -1,0 +1,129 @@
+package provider
+
+import (
+	"context"
+	"os"
+	"runtime"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
+)
+
+// poolkeeper is the provider.
+type poolkeeper struct {
+	version     string
+	dial        dial
+	environment environment
+}
+
+// New makes the provider of a version. executable is the path of the program that it is part of, which a
+// local manager is started from.
+func New(version, executable string) func() provider.Provider {
+	dialed := func(_ context.Context, s settings) (client.Manager, error) {
+		program := "terraform-provider-poolkeeper/" + version
+		if s.endpoint != "" {
+			return client.New(client.Config{Endpoint: s.endpoint, Token: s.token, Program: program})
+		}
+		return embedded.Connect(embedded.Options{DataDir: s.dataDir, Executable: executable, Version: version, Program: program})
+	}
+	return newProvider(version, dialed, environment{lookUp: os.LookupEnv, goos: runtime.GOOS})
+}
+
+func newProvider(version string, d dial, e environment) func() provider.Provider {
+	return func() provider.Provider { return &poolkeeper{version: version, dial: d, environment: e} }
+}
+
+var _ provider.Provider = (*poolkeeper)(nil)
+
+// configuration is the provider's block.
+type configuration struct {
+	Endpoint     types.String `tfsdk:"endpoint"`
+	Token        types.String `tfsdk:"token"`
+	DataDir      types.String `tfsdk:"data_dir"`
+	ChangeReason types.String `tfsdk:"change_reason"`
+}
+
+func (p *poolkeeper) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "poolkeeper"
+	resp.Version = p.version
+}
+
+func (p *poolkeeper) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Poolkeeper manages pools of long-lived workers through their whole life: it creates, rolls, heals, resizes, drains and destroys them. Without an `endpoint` the provider uses a manager of its own, a local daemon that it starts when it is first needed.",
+		Attributes: map[string]schema.Attribute{
+			"endpoint": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Where a shared manager answers: `unix:///path/to/manager.sock`, `http://host:port` or `https://host`. Default: `" + envEndpoint + "`. Not together with `data_dir`. While it is unknown, nothing is asked and no local manager is used in its place.",
+			},
+			"token": schema.StringAttribute{
+				Optional: true, Sensitive: true,
+				MarkdownDescription: "Token for the manager at `endpoint`. Default: `" + envToken + "`.",
+			},
+			"data_dir": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Directory in which the local manager keeps its data. Default: `" + envDataDir + "`, or else `~/.local/share/poolkeeper`. Where `CI` or `TFC_RUN_ID` is set, either this or `endpoint` has to be named. Not together with `endpoint`.",
+			},
+			"change_reason": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Why changes are made, for the audit log: a ticket, a commit, a run's address. Default: `" + envChangeReason + "`, or else `" + defaultChangeReason + "`.",
+			},
+		},
+	}
+}
+
+func (p *poolkeeper) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	var config configuration
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	c := &connection{reason: config.ChangeReason.ValueString()}
+	if c.reason == "" {
+		c.reason = p.environment.value(envChangeReason)
+	}
+	if c.reason == "" {
+		c.reason = defaultChangeReason
+	}
+	resp.ResourceData, resp.DataSourceData = c, c
+	for name, value := range map[string]types.String{"endpoint": config.Endpoint, "token": config.Token, "data_dir": config.DataDir} {
+		if value.IsUnknown() {
+			c.unknown = name
+		}
+	}
+	if c.unknown != "" {
+		return
+	}
+	s, diags := p.environment.settle(settings{
+		endpoint: config.Endpoint.ValueString(), token: config.Token.ValueString(), dataDir: config.DataDir.ValueString(),
+	})
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	manager, err := p.dial(ctx, s)
+	if err != nil {
+		at := path.Root("data_dir")
+		if s.endpoint != "" {
+			at = path.Root("endpoint")
+		}
+		resp.Diagnostics.AddAttributeError(at, "The manager cannot be reached", err.Error())
+		return
+	}
+	c.manager = manager
+}
+
+func (p *poolkeeper) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{newPoolResource}
+}
+
+func (p *poolkeeper) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{newPoolData}
+}

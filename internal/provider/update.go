@@ -1,0 +1,93 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// Update puts the planned spec on the pool and waits until it is reached. A spec that the pool has already
+// is answered with the operation that is under way, or with another attempt at one that failed. An error
+// never taints; the state says what was accepted, so that the next plan finds it.
+func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	if asksNothing(req.Plan.Raw) {
+		resp.State.Raw = req.Plan.Raw
+		return
+	}
+	manager, err := r.reach()
+	if err != nil {
+		resp.Diagnostics.AddError("The pool cannot be updated", err.Error())
+		return
+	}
+	timeout, diags := timeoutOf(ctx, req.Plan, timeouts.Value.Update)
+	resp.Diagnostics.Append(diags...)
+	m, diags := recall(ctx, req.Private, textAt(req.State.Raw, "id"))
+	resp.Diagnostics.Append(diags...)
+	d := declare(req.Plan.Raw)
+	resp.Diagnostics.Append(faultDiagnostics(asError(d.faults))...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx = client.Expecting(ctx, m.Manager)
+	if m.Generation == 0 { // the memory is lost: the change is based on the newest, but on no other pool
+		view, err := manager.PoolByUID(ctx, m.UID)
+		if err != nil {
+			resp.Diagnostics.Append(updateRefused(d.spec.Name, m, err)...)
+			return
+		}
+		m.remember(view)
+	}
+	accepted, err := manager.Update(ctx, d.spec, client.Change{Reason: r.reason, ETag: m.etag()})
+	if err != nil {
+		resp.Diagnostics.Append(updateRefused(d.spec.Name, m, err)...)
+		return
+	}
+	w := await(ctx, manager, accepted.Operation, timeout)
+
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w.operation)
+	m.remember(accepted.Pool)
+	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
+	resp.Diagnostics.Append(updateEnded(d.spec.Name, w)...)
+}
+
+// asksNothing: a plan that leaves the operation as it is changes only what Terraform itself keeps, like
+// the timeouts.
+func asksNothing(plan tftypes.Value) bool { return valueAt(plan, "operation").IsFullyKnown() }
+
+// updateEnded says how a change that was accepted came out.
+func updateEnded(name string, w wait) (diags diag.Diagnostics) {
+	if w.ending != ended {
+		diags.AddError(fmt.Sprintf("Pool %q is still being updated", name),
+			fmt.Sprintf("%s Operation %s goes on without it. The next apply waits for it again.", w.why(), w.operation.ID))
+		return diags
+	}
+	switch w.operation.Phase {
+	case pool.OperationFailed:
+		return failure(fmt.Sprintf("Pool %q could not be updated", name), w.operation,
+			"The pool has the new spec, and its manager keeps trying. Mend the configuration and apply again.")
+	case pool.OperationSuperseded:
+		return superseded(name, w.operation)
+	}
+	return nil
+}
+
+func updateRefused(name string, m memory, err error) (diags diag.Diagnostics) {
+	if isProblem(err, client.ProblemNotFound) {
+		diags.AddError(fmt.Sprintf("Pool %q is gone", name),
+			fmt.Sprintf("%v\n\nThe pool that the plan was made for (%s) is not there under its name any more. Plan again.", err, m.UID))
+		return diags
+	}
+	if isProblem(err, client.ProblemOtherManager) {
+		return otherManager(name, m, "", err)
+	}
+	return refusal(fmt.Sprintf("Pool %q cannot be updated", name), err)
+}

@@ -1,0 +1,38 @@
+// Package process runs workers as processes of this host. It owns how a process is started, recognized,
+// watched, signaled and removed, the ports it is given and the file its output goes to. It knows no pools'
+// sizes, no health and no store.
+//
+// # What a worker is
+//
+// A worker is the leader of a session of its own, with standard input from /dev/null and both outputs
+// appended to DataDir/logs/<pool uid>/<worker id>.log. Nothing ties it to the manager: no pipe, no
+// terminal, no inherited descriptor, no signal at the manager's death. Its environment is what its spec
+// says, PATH, HOME and the variables listed with Variables; the manager's umask, working limits and user
+// are its own.
+//
+// # How it is recognized
+//
+// By boot id, pid and start time together. Whatever is done to a process is done through a handle (a pidfd
+// on Linux) that was opened before its start time was compared, so a pid that belongs to somebody else by
+// now is never touched. On macOS, which has no such handle, the comparison comes right before the act.
+// After a crash between fork and record a worker is found by the variables in its environment, or, if it
+// has overwritten them, by the log file its output goes to.
+//
+// # What belongs to a worker
+//
+// The processes of its session, and those that carry its id and its manager's id in their environment. A
+// session is only believed to be the worker's while something proves it: the living leader, a member that
+// carries the id, or a member older than the last moment at which the leader was known to hold its pid.
+// A process that has left the session and dropped the variables is out of reach; so is, as far as signals
+// go, one that has become another user's.
+//
+// # What it costs
+//
+// One descriptor per living worker, one goroutine for all of them together, and no thread. A limit of N
+// open files (the hard one: Go raises the soft one at start and gives workers back the original) is
+// enough for about N − 100 workers. A walk of the process table, which List, Kill and Sweep need, is shared
+// by all that ask for one at the same time.
+//
+// A manager that is process 1 of a container inherits the orphans of its workers and reaps none of them:
+// it should run under an init.
+package process

@@ -1,0 +1,128 @@
+//go:build linux || darwin
+
+package process
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
+)
+
+// Launch knows the workers that this Runtime has launched or adopted, and no others: what an earlier
+// manager launched is found by List. The end of a worker may be reported before Launch returns.
+func (r *Runtime) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, error) {
+	ctx, done, err := r.begin(ctx)
+	if err != nil {
+		return pool.Instance{}, runtime.LaunchError(l.WorkerID, err)
+	}
+	defer done()
+	for {
+		w, claimed := r.claim(newWorker(l.WorkerID, l.PoolUID))
+		if claimed {
+			w.poolName, w.identity = l.PoolName, r.identity
+			if err := r.start(ctx, w, l); err != nil {
+				return pool.Instance{}, runtime.LaunchError(l.WorkerID, err)
+			}
+			return w.instance, nil
+		}
+		select {
+		case <-w.started:
+		case <-ctx.Done():
+			return pool.Instance{}, runtime.LaunchError(l.WorkerID, context.Cause(ctx))
+		}
+		if w.err == nil {
+			return w.instance, nil
+		} // else it may have failed for its caller's own reasons
+	}
+}
+
+// start runs a claimed worker, or disclaims it.
+func (r *Runtime) start(ctx context.Context, w *worker, l runtime.Launch) (err error) {
+	defer func() {
+		if err != nil {
+			r.ports.release(w.id, time.Now())
+			r.disclaim(w, err)
+		}
+	}()
+	select {
+	case r.forks <- struct{}{}:
+		defer func() { <-r.forks }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	chosen, err := r.ports.take(w.id, l.Template.Ports, time.Now())
+	if err != nil {
+		return err
+	}
+	pid, h, err := r.fork(l, chosen)
+	if err != nil {
+		return err
+	}
+	p, err := look(pid) // it is not reaped before it is watched, so its pid is its own
+	w.run(h, pool.Instance{BootID: r.bootID, PID: pid, StartTime: p.start, Ports: chosen}, clock())
+	if err == nil {
+		err = r.watch(w)
+	}
+	if err != nil {
+		_ = h.signal(unix.SIGKILL)
+		reap(pid)
+		w.close()
+		return fmt.Errorf("watch process %d: %w", pid, err)
+	}
+	w.settle(nil)
+	return nil
+}
+
+// fork starts the worker's process.
+func (r *Runtime) fork(l runtime.Launch, chosen map[string]int) (pid int, h handle, err error) {
+	if len(l.Template.Command) == 0 {
+		return 0, h, &runtime.SpecError{Fault: pool.Fault{Path: "worker.command", Reason: "is empty", Valid: "a program and its arguments"}}
+	}
+	env := newEnvironment(l, r.identity, r.base, chosen)
+	argv := make([]string, len(l.Template.Command))
+	for i, word := range l.Template.Command {
+		argv[i] = env.expand.Replace(word)
+	}
+	dir := l.Template.WorkingDir
+	file, fault := findProgram(argv[0], env.path, dir)
+	if fault != nil {
+		return 0, h, &runtime.SpecError{Fault: *fault}
+	}
+	out, err := r.logs.open(l.PoolUID, l.WorkerID)
+	if err != nil {
+		return 0, h, err
+	}
+	defer unix.Close(out)
+	attr := &syscall.ProcAttr{
+		Dir:   dir,
+		Env:   env.variables,
+		Files: []uintptr{uintptr(r.null), uintptr(out), uintptr(out)},
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	}
+	if dir == "" {
+		attr.Dir = rootDir
+	}
+	err = r.inherit.fork(func() error {
+		pid, h, err = startProcess(file, argv, attr)
+		return err
+	})
+	if err != nil {
+		return 0, h, startFault(fmt.Errorf("start %s: %w", file, err), argv[0], file, dir)
+	}
+	return pid, h, nil
+}
+
+// reap waits for a child of this process.
+func reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}

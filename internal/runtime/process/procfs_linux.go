@@ -1,0 +1,224 @@
+package process
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// tick is the unit of start times in /proc: USER_HZ is 100 on every architecture that Go runs on.
+const tick = int64(1e9 / 100)
+
+// clock is the time since boot in the unit of start times.
+func clock() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0 // as if nothing were known: see claim.heldUntil
+	}
+	return t.Nano() / tick
+}
+
+func bootID() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the boot id: %w", err)
+	}
+	return strings.TrimSpace(string(id)), nil
+}
+
+func processIDs() ([]int, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int, 0, len(names))
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			ids = append(ids, pid)
+		}
+	}
+	return ids, nil
+}
+
+// stat is what /proc/<pid>/stat tells, of which fields 28 and 52 only to those who may trace the process.
+type stat struct {
+	proc
+	memory     uint64 // field 23, bytes of address space; 0 for the kernel's own and for the ended
+	startStack uint64 // field 28; 0 until an exec is complete
+	status     int    // field 52, as wait gives it, once the process is a zombie
+}
+
+func look(pid int) (proc, error) {
+	s, err := readStat(pid)
+	return s.proc, err
+}
+
+func readStat(pid int) (stat, error) {
+	var buffer [2048]byte
+	line, err := readProcFile(pid, "stat", buffer[:])
+	if err != nil {
+		return stat{}, err
+	}
+	s, err := parseStat(line)
+	if err != nil {
+		return stat{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+	}
+	return s, nil
+}
+
+// parseStat reads the line of proc_pid_stat(5). The name may hold anything, spaces and parentheses too.
+func parseStat(line []byte) (stat, error) {
+	open, end := bytes.IndexByte(line, '('), bytes.LastIndexByte(line, ')')
+	if open < 0 || end < open {
+		return stat{}, errors.New("no name in it")
+	}
+	fields := bytes.Fields(line[end+1:])
+	if len(fields) < 50 {
+		return stat{}, fmt.Errorf("%d fields after the name", len(fields))
+	}
+	s := stat{}
+	s.name = string(line[open+1 : end])
+	s.zombie = bytes.ContainsAny(fields[0], "ZXx")
+	var err error
+	number := func(text []byte) uint64 { // tpgid and the like are not read, so no field is negative
+		n, e := strconv.ParseUint(string(text), 10, 64)
+		err = errors.Join(err, e)
+		return n
+	}
+	field := func(i int) uint64 { return number(fields[i-3]) } // numbered as in the manual: the state is 3
+	s.pid = int(number(bytes.TrimSpace(line[:open])))
+	s.parent, s.session = int(field(4)), int(field(6))
+	s.start = int64(field(22))
+	s.memory, s.startStack = field(23), field(28)
+	s.status = int(field(52))
+	return s, err
+}
+
+// readProcFile reads a file of a process into buffer, or as much of it as fits.
+func readProcFile(pid int, file string, buffer []byte) ([]byte, error) {
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == unix.ESRCH {
+		return nil, fs.ErrNotExist // its memory is gone
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	read := 0
+	for read < len(buffer) {
+		n, err := unix.Read(fd, buffer[read:])
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.ESRCH:
+			return nil, fs.ErrNotExist // it was reaped while the file was open
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return buffer[:read], nil
+		}
+		read += n
+	}
+	return buffer[:read], nil
+}
+
+// surveyor looks at processes one after the other. It is not for concurrent use.
+type surveyor struct {
+	self   int
+	name   string // what the manager's own process is called
+	logDir string // where workers' outputs go, with a trailing slash
+	buffer []byte
+}
+
+func newSurveyor(logDir string) (*surveyor, error) {
+	self, err := readStat(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("look at the own process: %w", err)
+	}
+	return &surveyor{self.pid, self.name, logDir + "/", make([]byte, 64<<10)}, nil
+}
+
+// look also reads the marks, of processes whose environment may be read.
+func (s *surveyor) look(pid int) (proc, error) {
+	before, err := readStat(pid)
+	if err != nil {
+		return proc{}, err
+	}
+	p := before.proc
+	p.settled = true
+	if p.zombie || before.memory == 0 {
+		return p, nil
+	}
+	environ, err := s.environ(pid)
+	if errors.Is(err, fs.ErrPermission) {
+		return p, nil
+	}
+	if err != nil {
+		return proc{}, err
+	}
+	p.marks = readMarks(environ)
+	switch {
+	case p.marks.worker != "":
+	case len(environ) == 0:
+		// In the middle of an exec the environment is empty for a moment. The kernel sets where the
+		// stack starts right after it: only an unchanged stack means a truly empty environment.
+		after, err := readStat(pid)
+		if err != nil {
+			return proc{}, err
+		}
+		p.settled = before.startStack != 0 && after.startStack == before.startStack
+	case p.name == s.name:
+		p.settled = !s.aboutToExec(p)
+	}
+	return p, nil
+}
+
+// aboutToExec says that p was forked by a manager that has died since, and has not become a worker yet:
+// until exec it shares the dead manager's name and environment, but it holds the worker's log file.
+func (s *surveyor) aboutToExec(p proc) bool {
+	if p.pid == s.self || p.parent == s.self {
+		return false // the own launches know what they do
+	}
+	dir := "/proc/" + strconv.Itoa(p.pid) + "/fd"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		target, err := os.Readlink(dir + "/" + e.Name())
+		return err == nil && strings.HasPrefix(target, s.logDir)
+	})
+}
+
+// environ is valid until the next call.
+func (s *surveyor) environ(pid int) ([]byte, error) {
+	for {
+		environ, err := readProcFile(pid, "environ", s.buffer)
+		if err != nil || len(environ) < len(s.buffer) {
+			return environ, err
+		}
+		s.buffer = make([]byte, 2*len(s.buffer))
+	}
+}
+
+// outputFile is the file that a process's output goes to; empty if that cannot be read.
+func outputFile(pid int) string {
+	for _, fd := range []string{"/fd/1", "/fd/2"} {
+		if target, err := os.Readlink("/proc/" + strconv.Itoa(pid) + fd); err == nil && strings.HasSuffix(target, logSuffix) {
+			return target
+		}
+	}
+	return ""
+}

@@ -1,0 +1,179 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// ref is the path parameter of a pool.
+type ref struct {
+	Pool string `path:"pool" maxLength:"100" doc:"Name or uid of the pool"`
+}
+
+// change is what every mutation of a pool carries.
+type change struct {
+	ref
+	IfMatch string `header:"If-Match" doc:"ETag of the state that the change is based on, or *"`
+	Key     string `header:"Idempotency-Key" maxLength:"128" doc:"A repetition with the same key is answered like the first request"`
+	Reason  string `header:"Poolkeeper-Reason" maxLength:"1024" doc:"Why, for the audit log"`
+}
+
+// request makes the lifecycle's request of what came in; parts name what is asked for.
+func (c change) request(ctx context.Context, parts ...string) lifecycle.Request {
+	author, _ := ctx.Value(contextAuthor).(string)
+	hash := sha256.New()
+	for _, p := range append([]string{c.Pool, c.IfMatch}, parts...) {
+		fmt.Fprintf(hash, "%d:%s,", len(p), p)
+	}
+	return lifecycle.Request{
+		Author: author, Comment: c.Reason, Key: c.Key, IfMatch: c.IfMatch,
+		Fingerprint: hex.EncodeToString(hash.Sum(nil)),
+	}
+}
+
+type acceptedOutput struct {
+	Status int
+	ETag   string `header:"ETag"`
+	Body   api.Accepted
+}
+
+// accepted answers an accepted change with 202, or with 200 if nothing had to be changed.
+func (s *Server) accepted(ctx context.Context, done lifecycle.Accepted, err error) (*acceptedOutput, error) {
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	v, err := s.config.Manager.Show(ctx, done)
+	if err != nil {
+		return nil, s.answer(err)
+	}
+	out := &acceptedOutput{Status: http.StatusAccepted, ETag: api.ETag(done.Pool), Body: api.Accepted{Pool: v, Operation: done.Operation}}
+	if !done.Changed {
+		out.Status = http.StatusOK
+	}
+	return out, nil
+}
+
+type poolOutput struct {
+	ETag string `header:"ETag"`
+	Body pool.View
+}
+
+func (s *Server) readPool(ctx context.Context, in *ref) (*poolOutput, error) {
+	v, err := s.config.Manager.Pool(ctx, in.Pool)
+	return &poolOutput{ETag: api.ETag(v.Pool), Body: v}, s.answer(err)
+}
+
+type listInput struct {
+	After string `query:"after" doc:"Name behind which the page begins"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"500" doc:"Pools of one page"`
+}
+
+type listOutput struct{ Body api.PoolList }
+
+func (s *Server) listPools(ctx context.Context, in *listInput) (*listOutput, error) {
+	views, err := s.config.Manager.Pools(ctx, store.Page{After: in.After, Limit: in.Limit})
+	out := &listOutput{Body: api.PoolList{Pools: views}}
+	if len(views) == in.Limit {
+		out.Body.Next = views[len(views)-1].Name
+	}
+	return out, s.answer(err)
+}
+
+type putInput struct {
+	change
+	IfNoneMatch string `header:"If-None-Match" enum:"*" doc:"* for a pool that must be new"`
+	RawBody     []byte
+}
+
+func (s *Server) putPool(ctx context.Context, in *putInput) (*acceptedOutput, error) {
+	spec, err := pool.Decode(in.RawBody)
+	if err != nil {
+		return nil, s.answer(decodeFault(err))
+	}
+	if spec.Name != in.Pool {
+		return nil, misnamed(spec.Name, in.Pool)
+	}
+	by := in.request(ctx, "put", in.IfNoneMatch, string(in.RawBody))
+	by.IfNoneMatch = in.IfNoneMatch == "*"
+	done, err := s.config.Manager.Put(ctx, by, spec)
+	return s.accepted(ctx, done, err)
+}
+
+func misnamed(name, asked string) error {
+	p := problem(api.ProblemInvalid, "the spec is for another pool")
+	p.Errors = pool.Faults{{Path: "name", Value: fmt.Sprintf("%q", name), Reason: "is not the name in the request's path", Valid: fmt.Sprintf("%q", asked)}}
+	return p
+}
+
+type bodyInput struct {
+	change
+	RawBody []byte
+}
+
+func (s *Server) patchPool(ctx context.Context, in *bodyInput) (*acceptedOutput, error) {
+	done, err := s.config.Manager.Patch(ctx, in.request(ctx, "patch", string(in.RawBody)), in.Pool, in.RawBody)
+	return s.accepted(ctx, done, err)
+}
+
+type resizeInput struct {
+	change
+	Body api.Resize
+}
+
+func (s *Server) resize(ctx context.Context, in *resizeInput) (*acceptedOutput, error) {
+	patch := fmt.Sprintf(`{"size":%d}`, in.Body.Size)
+	done, err := s.config.Manager.Patch(ctx, in.request(ctx, "resize", patch), in.Pool, []byte(patch))
+	return s.accepted(ctx, done, err)
+}
+
+func (s *Server) restart(ctx context.Context, in *change) (*acceptedOutput, error) {
+	done, err := s.config.Manager.Restart(ctx, in.request(ctx, "restart"), in.Pool)
+	return s.accepted(ctx, done, err)
+}
+
+type deleteInput struct {
+	change
+	Force bool `query:"force" doc:"Stop workers at once instead of draining them"`
+}
+
+func (s *Server) deletePool(ctx context.Context, in *deleteInput) (*acceptedOutput, error) {
+	done, err := s.config.Manager.Delete(ctx, in.request(ctx, "delete", fmt.Sprint(in.Force)), in.Pool, in.Force)
+	return s.accepted(ctx, done, err)
+}
+
+type validateInput struct{ RawBody []byte }
+
+type validateOutput struct {
+	Status int
+	Body   api.Validated
+}
+
+func (s *Server) validate(ctx context.Context, in *validateInput) (*validateOutput, error) {
+	spec, err := pool.Decode(in.RawBody)
+	if err != nil {
+		return nil, s.answer(decodeFault(err))
+	}
+	return &validateOutput{http.StatusOK, api.Validated{Spec: spec}}, s.answer(s.config.Manager.Validate(ctx, spec))
+}
+
+func schemaOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+// describeBody documents a body that the handler reads by itself.
+func describeBody(o *huma.Operation, schema *huma.Schema, contentTypes ...string) {
+	content := map[string]*huma.MediaType{}
+	for _, t := range contentTypes {
+		content[t] = &huma.MediaType{Schema: schema}
+	}
+	o.RequestBody = &huma.RequestBody{Required: true, Content: content}
+}

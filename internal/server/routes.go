@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// routes registers every route of the API and returns its description.
+func (s *Server) routes(a huma.API) *huma.OpenAPI {
+	get(a, "/healthz", "health", "Whether the manager runs", s.healthz)
+	get(a, "/readyz", "readiness", "Whether the manager can serve: its store answers", s.readyz)
+	get(a, "/v1/manager", "describeManager", "Describe the manager", s.manager)
+	post(a, "/v1/manager:stop", "stopManager", "End the manager; workers live on", s.stop)
+
+	get(a, "/v1/pools", "listPools", "List pools by name", s.listPools)
+	get(a, "/v1/pools/{pool}", "readPool", "Show a pool; by its uid also a destroyed one", s.readPool)
+	put(a, "/v1/pools/{pool}", "putPool", "Create a pool, or change it to a spec", s.putPool)
+	register(a, http.MethodPatch, "/v1/pools/{pool}", "patchPool", "Change fields of a pool by a JSON merge patch (RFC 7396)", http.StatusAccepted, s.patchPool)
+	register(a, http.MethodDelete, "/v1/pools/{pool}", "deletePool", "Drain and destroy a pool", http.StatusAccepted, s.deletePool)
+	post(a, "/v1/pools:validate", "validateSpec", "Check a spec as a creation would, and change nothing", s.validate)
+	post(a, "/v1/pools/{pool}:resize", "resizePool", "Change the number of workers", s.resize)
+	post(a, "/v1/pools/{pool}:restart", "restartPool", "Replace all workers step by step", s.restart)
+
+	get(a, "/v1/pools/{pool}/workers", "listWorkers", "List workers: living ones, then those that ended lately", s.workers)
+	get(a, "/v1/pools/{pool}/workers/{worker}/logs", "readLogs", "Last lines of a worker's output", s.logs)
+	get(a, "/v1/pools/{pool}/revisions", "listRevisions", "List accepted specs from the newest", s.revisions)
+	get(a, "/v1/pools/{pool}/events", "listEvents", "Read a pool's event log", s.events)
+	get(a, "/v1/operations/{operation}", "readOperation", "Show an operation, or wait for its end", s.operation)
+
+	o := a.OpenAPI()
+	spec := o.Components.Schemas.Schema(schemaOf[pool.Spec](), true, "Spec")
+	describeBody(o.Paths["/v1/pools/{pool}"].Put, spec, "application/json", "application/yaml")
+	describeBody(o.Paths["/v1/pools:validate"].Post, spec, "application/json", "application/yaml")
+	describeBody(o.Paths["/v1/pools/{pool}"].Patch, spec, "application/merge-patch+json", "application/json", "application/yaml")
+	return o
+}
+
+func register[I, O any](a huma.API, method, path, id, summary string, status int, handle func(context.Context, *I) (*O, error)) {
+	huma.Register(a, huma.Operation{
+		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
+		MaxBodyBytes: api.MaxBody, Errors: []int{http.StatusUnprocessableEntity},
+	}, handle)
+}
+
+func get[I, O any](a huma.API, path, id, summary string, handle func(context.Context, *I) (*O, error)) {
+	register(a, http.MethodGet, path, id, summary, http.StatusOK, handle)
+}
+
+func put[I, O any](a huma.API, path, id, summary string, handle func(context.Context, *I) (*O, error)) {
+	register(a, http.MethodPut, path, id, summary, http.StatusAccepted, handle)
+}
+
+func post[I, O any](a huma.API, path, id, summary string, handle func(context.Context, *I) (*O, error)) {
+	register(a, http.MethodPost, path, id, summary, http.StatusAccepted, handle)
+}

@@ -1,0 +1,99 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+)
+
+// Config is what a server works with.
+type Config struct {
+	Manager *lifecycle.Manager
+	// Describe tells what is constant about the manager; the server adds what moves.
+	Describe api.Manager
+	// Token is what TCP clients must show; a unix socket needs none.
+	Token string
+	// Stop ends the manager.
+	Stop   func()
+	Logger hclog.Logger
+}
+
+// Server answers the API. It is an http.Handler.
+type Server struct {
+	config  Config
+	handler http.Handler
+	openapi *huma.OpenAPI
+	activity
+}
+
+// New makes the API's routes.
+func New(config Config) *Server {
+	useProblems()
+	s := &Server{config: config}
+	s.activity.last = time.Now()
+	router := chi.NewMux()
+	router.Use(s.count, s.recoverPanics, s.guard, middleware.GetHead)
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		write(w, problem(api.ProblemNotFound, "there is nothing at "+r.Method+" "+r.URL.Path))
+	})
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		write(w, huma.NewError(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path).(*statusProblem))
+	})
+	s.openapi = s.routes(humachi.New(router, humaConfig(config.Describe.Version)))
+	s.handler = router
+	return s
+}
+
+func humaConfig(version string) huma.Config {
+	c := huma.DefaultConfig("Poolkeeper", version)
+	c.Info.Description = "Lifecycle of pools of workers."
+	c.DocsPath, c.SchemasPath = "", ""
+	c.CreateHooks = nil // answers carry no $schema
+	c.RejectUnknownQueryParameters = true
+	return c
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// OpenAPI is the API's description, as it is served at /openapi.json and /openapi.yaml.
+func (s *Server) OpenAPI() ([]byte, error) { return s.openapi.YAML() }
+
+// Serve answers on the listener until ctx ends, then lets requests under way finish for a moment.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ConnContext:       rememberPeer,
+		ErrorLog:          s.config.Logger.StandardLogger(&hclog.StandardLoggerOptions{InferLevels: true}),
+	}
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	served, stop := context.WithCancel(ctx)
+	defer stop()
+	wait.Go(func() {
+		<-served.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if err := h.Shutdown(grace); err != nil {
+			_ = h.Close() // requests that outlast the grace are cut off
+		}
+	})
+	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

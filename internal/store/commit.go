@@ -1,0 +1,161 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+// maxBatch bounds how many changes share a commit, and with it how long the first one waits for the last.
+const maxBatch = 256
+
+var errAbandoned = errors.New("the change ended without returning")
+
+// committer is the one writer of a database. It runs the changes that wait at the same time one after the
+// other in one transaction, each in its own savepoint, and commits them together: what a commit costs is
+// shared. A change runs on its caller's goroutine while the committer waits for it, so its panics are the
+// caller's.
+type committer struct {
+	session *session
+	queue   chan *turn
+	ended   chan struct{}
+}
+
+// turn is one caller's place in a batch.
+type turn struct {
+	begin   chan *transaction // the caller may run its change now
+	ran     chan error        // the change has run, with this error
+	outcome chan error        // the change is durable, or undone
+	err     error             // why it was undone
+}
+
+func startCommitter(s *session) *committer {
+	c := &committer{session: s, queue: make(chan *turn), ended: make(chan struct{})}
+	go func() {
+		defer close(c.ended)
+		for first := range c.queue {
+			c.batch(first)
+		}
+	}()
+	return c
+}
+
+// stop must not be called before every update has returned.
+func (c *committer) stop() error {
+	close(c.queue)
+	<-c.ended
+	return c.session.close()
+}
+
+func (c *committer) update(ctx context.Context, change func(Writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t := &turn{begin: make(chan *transaction), ran: make(chan error), outcome: make(chan error, 1)}
+	select {
+	case c.queue <- t:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case tx := <-t.begin:
+		t.run(tx, change)
+		return <-t.outcome
+	case err := <-t.outcome:
+		return err
+	}
+}
+
+// run tells the committer how the change went also when it panics or ends its goroutine.
+func (t *turn) run(tx *transaction, change func(Writer) error) {
+	err := errAbandoned
+	defer func() { t.ran <- err }()
+	err = change(tx)
+}
+
+// batch commits the change of the first turn together with those that wait.
+func (c *committer) batch(first *turn) {
+	turns, err := c.transact(first)
+	if err != nil {
+		// Some failures end a transaction by themselves; then there is nothing left to undo.
+		_ = c.run("ROLLBACK")
+	}
+	for _, t := range turns {
+		if err != nil {
+			t.err = err
+		}
+		t.outcome <- t.err
+	}
+}
+
+// transact returns whose changes it ran. An error means that none of them is kept.
+func (c *committer) transact(first *turn) ([]*turn, error) {
+	turns := []*turn{first}
+	if err := c.run("BEGIN IMMEDIATE"); err != nil {
+		return turns, fmt.Errorf("begin a transaction: %w", err)
+	}
+	// The first change needs no savepoint, which would cost more than the change: if it fails, there is
+	// nothing else to lose yet.
+	if c.lend(first); first.err != nil {
+		return turns, first.err
+	}
+	// The callers that the last commit has answered may be about to ask again: let them come in.
+	runtime.Gosched()
+	for t := c.next(len(turns)); t != nil; t = c.next(len(turns)) {
+		turns = append(turns, t)
+		if err := c.attempt(t); err != nil {
+			return turns, err
+		}
+	}
+	if err := c.run("COMMIT"); err != nil {
+		return turns, fmt.Errorf("commit: %w", err)
+	}
+	return turns, nil
+}
+
+// next is a turn that waits already, as long as the batch has room.
+func (c *committer) next(taken int) *turn {
+	if taken >= maxBatch {
+		return nil
+	}
+	select {
+	case t := <-c.queue: // nil once the queue is closed
+		return t
+	default:
+		return nil
+	}
+}
+
+// attempt runs one change so that it can be undone alone. An error means that the whole transaction is lost.
+func (c *committer) attempt(t *turn) error {
+	if err := c.run("SAVEPOINT change"); err != nil {
+		return fmt.Errorf("begin a change: %w", err)
+	}
+	failed := c.lend(t)
+	if t.err == nil {
+		return c.run("RELEASE change")
+	}
+	if err := errors.Join(c.run("ROLLBACK TO change"), c.run("RELEASE change")); err != nil {
+		return cmp.Or(failed, err) // a failed statement has made the database end the transaction
+	}
+	return nil
+}
+
+// lend lets the caller run its change in the open transaction, and returns which of its statements failed.
+func (c *committer) lend(t *turn) error {
+	tx := &transaction{ctx: context.Background(), sql: c.session}
+	t.begin <- tx
+	t.err = <-t.ran
+	failed := tx.finish()
+	if t.err == nil {
+		t.err = failed
+	}
+	return failed
+}
+
+func (c *committer) run(query string) error {
+	_, err := c.session.exec(context.Background(), query)
+	return err
+}

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+const (
+	selectPool       = `SELECT record FROM pools WHERE uid = $1`
+	selectPoolByName = `SELECT record FROM pools WHERE name = $1 AND phase <> 'destroyed'`
+	selectPools      = `SELECT record FROM pools WHERE phase <> 'destroyed' AND name > $1 ORDER BY name LIMIT $2`
+
+	selectRevision  = `SELECT record FROM revisions WHERE pool_uid = $1 AND number = $2`
+	selectRevisions = `SELECT record FROM revisions WHERE pool_uid = $1 ORDER BY number DESC LIMIT $2`
+
+	selectWorker       = `SELECT record FROM workers WHERE id = $1`
+	selectWorkers      = `SELECT record FROM workers WHERE pool_uid = $1 AND NOT ended ORDER BY created_at, id`
+	selectEndedWorkers = `SELECT record FROM workers WHERE pool_uid = $1 AND ended ORDER BY ended_at DESC, id DESC LIMIT $2`
+
+	selectOperation         = `SELECT record FROM operations WHERE id = $1`
+	selectOperations        = `SELECT record FROM operations WHERE pool_uid = $1 ORDER BY number DESC LIMIT $2`
+	selectRunningOperations = `SELECT record FROM operations WHERE pool_uid = $1 AND NOT ended ORDER BY number`
+
+	selectEvents = `SELECT record FROM events WHERE pool_uid = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`
+
+	selectReply = `SELECT request_hash, operation_id, created_at FROM idempotent_replies WHERE author = $1 AND key = $2`
+)
+
+func (t *transaction) Pool(uid string) (pool.Pool, error) {
+	return one(t, blankPool(), "pool "+uid, selectPool, uid)
+}
+
+func (t *transaction) PoolByName(name string) (pool.Pool, error) {
+	return one(t, blankPool(), fmt.Sprintf("pool %q", name), selectPoolByName, name)
+}
+
+func (t *transaction) Pools(page Page) ([]pool.Pool, error) {
+	return list(t, blankPool(), "the pools", selectPools, page.After, bound(page.Limit))
+}
+
+func (t *transaction) Revision(poolUID string, number int64) (pool.Revision, error) {
+	what := fmt.Sprintf("revision %d of pool %s", number, poolUID)
+	return one(t, blankRevision(), what, selectRevision, poolUID, number)
+}
+
+func (t *transaction) Revisions(poolUID string, limit int) ([]pool.Revision, error) {
+	return list(t, blankRevision(), "the revisions of pool "+poolUID, selectRevisions, poolUID, bound(limit))
+}
+
+func (t *transaction) Worker(id string) (pool.Worker, error) {
+	return one(t, pool.Worker{}, "worker "+id, selectWorker, id)
+}
+
+func (t *transaction) Workers(poolUID string) ([]pool.Worker, error) {
+	return list(t, pool.Worker{}, "the workers of pool "+poolUID, selectWorkers, poolUID)
+}
+
+func (t *transaction) EndedWorkers(poolUID string, limit int) ([]pool.Worker, error) {
+	return list(t, pool.Worker{}, "the ended workers of pool "+poolUID, selectEndedWorkers, poolUID, bound(limit))
+}
+
+func (t *transaction) Operation(id string) (pool.Operation, error) {
+	return one(t, pool.Operation{}, "operation "+id, selectOperation, id)
+}
+
+func (t *transaction) Operations(poolUID string, limit int) ([]pool.Operation, error) {
+	return list(t, pool.Operation{}, "the operations of pool "+poolUID, selectOperations, poolUID, bound(limit))
+}
+
+func (t *transaction) RunningOperations(poolUID string) ([]pool.Operation, error) {
+	return list(t, pool.Operation{}, "the running operations of pool "+poolUID, selectRunningOperations, poolUID)
+}
+
+func (t *transaction) Events(poolUID string, after int64, limit int) ([]pool.Event, error) {
+	return list(t, pool.Event{}, "the events of pool "+poolUID, selectEvents, poolUID, after, bound(limit))
+}
+
+func (t *transaction) IdempotentReply(author, key string) (IdempotentReply, error) {
+	reply, found := IdempotentReply{Author: author, Key: key}, false
+	err := t.each(func(scan func(...any) error) error {
+		var createdAt int64
+		err := scan(&reply.RequestHash, &reply.OperationID, &createdAt)
+		reply.CreatedAt, found = fromMicros(createdAt), true
+		return err
+	}, selectReply, author, key)
+	switch what := fmt.Sprintf("idempotency key %q of %s", key, author); {
+	case err != nil:
+		return IdempotentReply{}, fmt.Errorf("read %s: %w", what, err)
+	case !found:
+		return IdempotentReply{}, fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	return reply, nil
+}

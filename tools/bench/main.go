@@ -1,0 +1,124 @@
+//go:build unix
+
+// Bench measures what the project promises to keep cheap, each against a floor measured in the same run, because
+// only the ratio tells anything about another machine. It judges nothing: it prints, and exits 0 unless
+// something could not be measured.
+//
+// `make bench` builds what it needs and runs it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// programs are what is measured, and what it is measured with.
+type programs struct {
+	poolkeeper, floor, terraform string
+}
+
+// comparison is one thing measured, and its floor.
+type comparison struct {
+	name        string
+	ours, floor []time.Duration
+	goal        float64 // ours should be at most this many times the floor
+}
+
+// measurements is what there is to measure.
+var measurements = []struct {
+	name    string
+	measure func(ctx context.Context, p programs, dir string, runs int) (comparison, error)
+	runs    int
+}{
+	{"create", measureCreation, 3},
+	{"plan", measurePlan, 7},
+	{"replace", measureReplacement, 15},
+}
+
+func main() {
+	var p programs
+	flag.StringVar(&p.poolkeeper, "poolkeeper", "", "path of terraform-provider-poolkeeper")
+	flag.StringVar(&p.floor, "floor", "", "path of the built tools/bench/floor")
+	flag.StringVar(&p.terraform, "terraform", "", "path of terraform or tofu")
+	only := flag.String("only", "", "measure these alone, by name, separated by commas: create, plan, replace")
+	runs := flag.Int("runs", 0, "runs of each, instead of its own number")
+	flag.Parse()
+	if err := bench(p, *only, *runs); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func bench(p programs, only string, runs int) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	dir, err := os.MkdirTemp("", "poolkeeper-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	var all []comparison
+	for _, m := range measurements {
+		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "measuring %s …\n", m.name)
+		own := filepath.Join(dir, m.name)
+		if err := os.Mkdir(own, 0o700); err != nil {
+			return err
+		}
+		n := m.runs
+		if runs > 0 {
+			n = runs
+		}
+		c, err := m.measure(ctx, p, own, n)
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", m.name, err)
+		}
+		all = append(all, c)
+	}
+	return report(all)
+}
+
+// report prints medians, and the whole range in brackets.
+func report(all []comparison) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "measured\tours\tfloor\tratio\tgoal")
+	for _, c := range all {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t≤ %.1f\n", c.name, spread(c.ours), spread(c.floor),
+			float64(median(c.ours))/float64(median(c.floor)), c.goal)
+	}
+	return table.Flush()
+}
+
+func spread(runs []time.Duration) string {
+	return fmt.Sprintf("%v [%v–%v, n=%d]", short(median(runs)), short(slices.Min(runs)), short(slices.Max(runs)), len(runs))
+}
+
+// short keeps three or four digits.
+func short(d time.Duration) time.Duration {
+	switch {
+	case d > time.Second:
+		return d.Round(10 * time.Millisecond)
+	case d > 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(10 * time.Microsecond)
+}
+
+// median of an even number is the upper one of the middle.
+func median(runs []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(runs))
+	return sorted[len(sorted)/2]
+}
