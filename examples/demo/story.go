@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -227,11 +228,11 @@ func (s *stage) ready(ctx context.Context) ([]pool.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	var workers []pool.Worker
-	if err := json.Unmarshal(listed, &workers); err != nil {
+	var list api.WorkerList
+	if err := json.Unmarshal(listed, &list); err != nil {
 		return nil, fmt.Errorf("read the list of workers: %w", err)
 	}
-	return slices.DeleteFunc(workers, func(w pool.Worker) bool { return w.State != pool.WorkerReady }), nil
+	return slices.DeleteFunc(list.Workers, func(w pool.Worker) bool { return w.State != pool.WorkerReady }), nil
 }
 
 // awaitReady waits until the ready workers are as they should be.

@@ -104,6 +104,9 @@ func (s *session) validate() *cobra.Command {
 		Short: "Check a pool's file without a manager",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if schema && path != "" {
+				return &usageError{errors.New("--schema and --file ask for two things; give one of them")}
+			}
 			if schema {
 				return printSchema(cmd)
 			}
@@ -127,6 +130,5 @@ func (s *session) validate() *cobra.Command {
 	}
 	fileFlag(cmd, &path)
 	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of a pool's file, for editors")
-	cmd.MarkFlagsMutuallyExclusive("file", "schema")
 	return cmd
 }

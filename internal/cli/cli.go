@@ -93,6 +93,8 @@ func (s *session) begin(cmd *cobra.Command) error {
 func Run(version string, arguments []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Whoever asks a second time does not want to wait for a graceful end.
+	context.AfterFunc(ctx, stop)
 	return run(ctx, version, arguments, nil, os.Stdin, os.Stdout, os.Stderr)
 }
 

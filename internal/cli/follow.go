@@ -51,7 +51,11 @@ func (s *session) follow(cmd *cobra.Command, m client.Manager, accepted api.Acce
 	return s.print(cmd, view, func() *table { return poolTable(view) })
 }
 
+// described is what an operation does; that nothing differs says little about one that creates or deletes.
 func described(o pool.Operation) string {
+	if o.Change == pool.ChangeNone {
+		return string(o.Kind)
+	}
 	return because(string(o.Kind), string(o.Change))
 }
 

@@ -38,12 +38,15 @@ func (s *session) present(ctx context.Context) (c *client.Client, found standing
 		return nil, found, dir, err
 	}
 	described, err := c.Manager(ctx)
-	if errors.Is(err, client.ErrUnreachable) && dir == "" {
-		return nil, found, dir, fmt.Errorf("%w: %w", errNotRunning, err)
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case dir != "":
 		pid, _, _ := dir.Running()
 		return nil, found, dir, fmt.Errorf("a manager (pid %d) lives in data directory %q, but does not answer: %w; its log is %s", pid, dir, err, dir.Log())
+	case errors.Is(err, client.ErrUnreachable):
+		return nil, found, dir, fmt.Errorf("%w: %w", errNotRunning, err)
+	default:
+		return nil, found, dir, err
 	}
 	found.Running, found.Manager = true, &described
 	return c, found, dir, nil

@@ -25,6 +25,8 @@ type Config struct {
 	Host    string                     // name of the host whose processes it runs
 	Now     func() time.Time           // nil: the clock
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
+	// Probe makes one probe of a worker; nil: over the network.
+	Probe func(context.Context, health.Target) error
 }
 
 // Manager owns the controllers of all pools and answers what users ask for.
@@ -52,9 +54,12 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if config.NewID == nil {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
+	if config.Probe == nil {
+		config.Probe = health.Prober{}.Probe
+	}
 	m := &Manager{config: config, controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
-	m.health = health.New(health.Config{Report: m.report})
+	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report})
 	if err := m.recover(ctx); err != nil {
 		m.Close()
 		return nil, err

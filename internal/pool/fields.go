@@ -71,7 +71,7 @@ const MaxSize = "100000"
 var Fields = []Field{
 	{Path: "name", Kind: KindString, Required: true, Change: ChangeReplace, Pattern: dnsLabel, Valid: inDNS,
 		Doc: "Name of the pool, unique among the manager's living pools."},
-	{Path: "description", Kind: KindString, Change: ChangeHot, Pattern: `(?s)^.{0,1024}$`, Valid: "at most 1024 characters",
+	{Path: "description", Kind: KindString, Change: ChangeHot, Pattern: `^[\s\S]{0,512}[\s\S]{0,512}$`, Valid: "at most 1024 characters",
 		Doc: "What the pool is for, for people."},
 	{Path: "labels", Kind: KindMap, Change: ChangeHot,
 		Doc: "Labels to find the pool by."},

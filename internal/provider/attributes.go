@@ -156,8 +156,10 @@ func leafAttribute(f pool.Field) schema.Attribute {
 	case pool.KindMap:
 		return schema.MapAttribute{MarkdownDescription: doc, Required: required, Optional: optional, ElementType: types.StringType}
 	case pool.KindPorts:
+		// A port's name is required by the domain's validator only: the framework takes what is required of
+		// an unknown port for missing.
 		return schema.ListNestedAttribute{MarkdownDescription: doc, Required: required, Optional: optional, NestedObject: schema.NestedAttributeObject{
-			Attributes: map[string]schema.Attribute{"name": schema.StringAttribute{Required: true, MarkdownDescription: portNameDoc}},
+			Attributes: map[string]schema.Attribute{"name": schema.StringAttribute{Optional: true, MarkdownDescription: "Required. " + portNameDoc}},
 		}}
 	}
 	a := schema.StringAttribute{MarkdownDescription: doc, Required: required, Optional: optional, Computed: computed, Validators: []validator.String{judge}, CustomType: stringType(f.Kind)}

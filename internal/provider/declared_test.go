@@ -80,7 +80,7 @@ func TestTextIsTakenAsItIs(t *testing.T) {
 func TestWhatIsNoValueOfItsKindIsAFaultAndTheRestIsJudged(t *testing.T) {
 	d := declaredBy(t, web(
 		at("drain.timeout", "soon"), at("logs.max_size", "lots"), at("update.max_surge", "-1"),
-		object{"size": tftypes.NewValue(tftypes.Number, nil)},
+		object{"size": nil},
 	))
 	require.Len(t, d.faults, 3)
 	for _, f := range d.faults {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
+	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
@@ -19,11 +21,14 @@ type fakeManager struct {
 	mu      sync.Mutex
 	id      string
 	host    string
-	pools   map[string]*pool.View // by uid
+	pools   map[string]*pool.View    // by uid
+	crews   map[string][]pool.Worker // by the pool's uid
 	ops     map[string]*pool.Operation
 	serial  int
 	held    bool          // operations stay running until released
 	news    chan struct{} // closed and replaced when an operation ends
+	waiting chan struct{} // holds a token once somebody waits
+	lost    bool          // the next look of a wait fails
 	asked   []string      // every call, as "Method argument"
 	reasons []string      // of the mutations
 	broken  map[string]error
@@ -33,8 +38,8 @@ var _ client.Manager = (*fakeManager)(nil)
 
 func newFake() *fakeManager {
 	return &fakeManager{
-		id: "m_first", host: "here", pools: map[string]*pool.View{}, ops: map[string]*pool.Operation{},
-		news: make(chan struct{}), broken: map[string]error{},
+		id: "m_first", host: "here", pools: map[string]*pool.View{}, crews: map[string][]pool.Worker{}, ops: map[string]*pool.Operation{},
+		news: make(chan struct{}), waiting: make(chan struct{}, 1), broken: map[string]error{},
 	}
 }
 
@@ -73,7 +78,7 @@ func (f *fakeManager) fail(method string, err error) {
 	f.broken[method] = err
 }
 
-// calls lists the calls since the last time, without those that only look.
+// mutations lists the calls since the last time, without those that only look.
 func (f *fakeManager) mutations() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,6 +91,29 @@ func (f *fakeManager) mutations() []string {
 	}
 	f.asked = nil
 	return calls
+}
+
+// lose ends every wait that is under way with an error, once.
+func (f *fakeManager) lose() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lost = true
+	f.announce()
+}
+
+func (f *fakeManager) announce() {
+	close(f.news)
+	f.news = make(chan struct{})
+}
+
+// awaited returns once somebody waits for an operation.
+func (f *fakeManager) awaited(t *testing.T) {
+	t.Helper()
+	select {
+	case <-f.waiting:
+	case <-time.After(time.Minute):
+		t.Fatal("nobody waits")
+	}
 }
 
 // alter changes a pool behind everybody's back.
@@ -143,6 +171,7 @@ func (f *fakeManager) end(op *pool.Operation) {
 	switch {
 	case op.Kind == pool.OperationDelete:
 		op.Phase, v.Phase = pool.OperationSucceeded, pool.PhaseDestroyed
+		f.staff(v.UID, 0, false)
 		v.Status = pool.Status{State: pool.StateDestroyed, Health: pool.HealthUnknown, Operation: op}
 	case neverReady(v.Spec):
 		op.Phase = pool.OperationFailed
@@ -151,11 +180,23 @@ func (f *fakeManager) end(op *pool.Operation) {
 		v.Status = pool.Status{State: pool.StateError, Reason: op.Reason, Health: pool.Unhealthy, Desired: v.Spec.DesiredSize(), Current: v.Spec.DesiredSize(), Operation: op}
 	default:
 		n := v.Spec.DesiredSize()
+		f.staff(v.UID, n, op.Change == pool.ChangeRolling)
 		op.Phase, v.Phase, v.Claimed = pool.OperationSucceeded, pool.PhaseLive, true
 		v.Status = pool.Status{State: pool.StateActive, Health: pool.Healthy, Desired: n, Current: n, Ready: n, Available: n, Operation: op}
 	}
-	close(f.news)
-	f.news = make(chan struct{})
+	f.announce()
+}
+
+// staff gives a pool its workers: those that it has, as many as are wanted, or all of them anew.
+func (f *fakeManager) staff(uid string, n int, anew bool) {
+	crew := f.crews[uid]
+	if anew {
+		crew = nil
+	}
+	for len(crew) < n {
+		crew = append(crew, pool.Worker{ID: f.next("w"), PoolUID: uid, State: pool.WorkerReady, Instance: pool.Instance{PID: 4711 + f.serial}})
+	}
+	f.crews[uid] = crew[:n]
 }
 
 // copies, so that nobody reads what a later call changes.
@@ -318,6 +359,12 @@ func (f *fakeManager) Delete(_ context.Context, ref string, _ bool, c client.Cha
 		return api.Accepted{}, problem(api.ProblemProtected, 409, "pool %q is protected", v.Name)
 	}
 	v.Phase = pool.PhaseDeleting
+	for i := range f.crews[v.UID] { // the first one is busy
+		w := &f.crews[v.UID][i]
+		if w.State, w.Reason = pool.WorkerStopped, ""; i == 0 {
+			w.State, w.Reason = pool.WorkerDraining, "the pool is being destroyed"
+		}
+	}
 	return f.accept(v, pool.OperationDelete, pool.ChangeNone, c), nil
 }
 
@@ -334,13 +381,21 @@ func (f *fakeManager) Operation(_ context.Context, id string) (pool.Operation, e
 func (f *fakeManager) Wait(ctx context.Context, id string, progress func(pool.Operation)) (pool.Operation, error) {
 	for {
 		done, err := f.begin("Wait", id)
-		op, news := *f.ops[id], f.news
+		op, news, lost := *f.ops[id], f.news, f.lost
+		f.lost = false
 		done()
+		if err == nil && lost {
+			err = fmt.Errorf("wait: %w", client.ErrUnreachable)
+		}
 		if err != nil || op.Phase.Ended() {
 			return op, err
 		}
 		if progress != nil {
 			progress(op)
+		}
+		select {
+		case f.waiting <- struct{}{}:
+		default:
 		}
 		select {
 		case <-news:
@@ -353,10 +408,10 @@ func (f *fakeManager) Wait(ctx context.Context, id string, progress func(pool.Op
 func (f *fakeManager) Workers(_ context.Context, ref string) ([]pool.Worker, error) {
 	done, err := f.begin("Workers", ref)
 	defer done()
-	return []pool.Worker{
-		{ID: "w_1", State: pool.WorkerDraining, Reason: "the pool is being destroyed", Instance: pool.Instance{PID: 4711}},
-		{ID: "w_2", State: pool.WorkerStopped},
-	}, err
+	if v := f.named(ref); v != nil {
+		ref = v.UID
+	}
+	return slices.Clone(f.crews[ref]), err
 }
 
 func (f *fakeManager) Logs(context.Context, string, string, int64) ([]byte, error) { return nil, nil }

@@ -41,7 +41,7 @@ func TestAPlanWithoutAChangeIsEmpty(t *testing.T) {
 func TestAPlanAnnouncesTheKindOfEveryFieldsChange(t *testing.T) {
 	changed := map[string]any{
 		"name": "other", "description": "back", "labels": object{"team": "b"}, "runtime.process.host": "there",
-		"worker.command": list{"/bin/other"}, "worker.env": object{}, "worker.working_dir": nil,
+		"worker.command": list{"/bin/other"}, "worker.env": object{"A": "2"}, "worker.working_dir": nil,
 		"worker.ports": list{object{"name": "http"}}, "size": 4, "initialization": "empty",
 		"health.http.path": "/other", "health.http.port": "admin", "health.tcp.port": nil,
 		"health.interval": "1s", "health.timeout": nil, "health.healthy_threshold": 3, "health.unhealthy_threshold": nil,

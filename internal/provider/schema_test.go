@@ -164,3 +164,13 @@ func TestValuesBelowAnUnknownAreUnknown(t *testing.T) {
 		})
 	}
 }
+
+func TestReplacingAValueLeavesTheOriginalAlone(t *testing.T) {
+	typ := newTerraform(t, newFake()).poolType()
+	before := value(t, typ, full())
+	after := withValues(before, map[string]tftypes.Value{
+		"name": text("other"), "drain.timeout": text("1s"), "health.tcp.port": text("below a null"), "no.such": text("x"),
+	})
+	require.True(t, before.Equal(value(t, typ, full())))
+	require.True(t, after.Equal(value(t, typ, overlaid(full(), object{"name": "other", "drain": object{"timeout": "1s"}}))))
+}

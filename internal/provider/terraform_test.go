@@ -38,8 +38,13 @@ type unknownMark struct{}
 var unknown = unknownMark{}
 
 // noEnvironment is a quiet Linux machine.
-func noEnvironment() environment {
-	return environment{lookUp: func(string) (string, bool) { return "", false }, goos: "linux"}
+func noEnvironment() environment { return environmentOf("linux", nil) }
+
+func environmentOf(goos string, variables map[string]string) environment {
+	return environment{goos: goos, lookUp: func(name string) (string, bool) {
+		v, ok := variables[name]
+		return v, ok
+	}}
 }
 
 func newTerraform(t *testing.T, manager client.Manager) *terraform {

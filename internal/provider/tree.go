@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"maps"
 	"strings"
 	"sync"
 
@@ -93,6 +94,7 @@ func withValues(v tftypes.Value, values map[string]tftypes.Value) tftypes.Value 
 	if v.As(&members) != nil {
 		return v
 	}
+	members = maps.Clone(members) // As hands out the value's own map
 	below := map[string]map[string]tftypes.Value{}
 	for path, value := range values {
 		name, rest, inner := strings.Cut(path, ".")

@@ -16,21 +16,21 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
-// ref is the path parameter of a pool.
-type ref struct {
+// PoolRef is the path parameter of a pool. (The router reads only exported embedded types.)
+type PoolRef struct {
 	Pool string `path:"pool" maxLength:"100" doc:"Name or uid of the pool"`
 }
 
-// change is what every mutation of a pool carries.
-type change struct {
-	ref
+// Mutation is what every mutation of a pool carries.
+type Mutation struct {
+	PoolRef
 	IfMatch string `header:"If-Match" doc:"ETag of the state that the change is based on, or *"`
 	Key     string `header:"Idempotency-Key" maxLength:"128" doc:"A repetition with the same key is answered like the first request"`
 	Reason  string `header:"Poolkeeper-Reason" maxLength:"1024" doc:"Why, for the audit log"`
 }
 
 // request makes the lifecycle's request of what came in; parts name what is asked for.
-func (c change) request(ctx context.Context, parts ...string) lifecycle.Request {
+func (c Mutation) request(ctx context.Context, parts ...string) lifecycle.Request {
 	author, _ := ctx.Value(contextAuthor).(string)
 	hash := sha256.New()
 	for _, p := range append([]string{c.Pool, c.IfMatch}, parts...) {
@@ -69,7 +69,7 @@ type poolOutput struct {
 	Body pool.View
 }
 
-func (s *Server) readPool(ctx context.Context, in *ref) (*poolOutput, error) {
+func (s *Server) readPool(ctx context.Context, in *PoolRef) (*poolOutput, error) {
 	v, err := s.config.Manager.Pool(ctx, in.Pool)
 	return &poolOutput{ETag: api.ETag(v.Pool), Body: v}, s.answer(err)
 }
@@ -91,7 +91,7 @@ func (s *Server) listPools(ctx context.Context, in *listInput) (*listOutput, err
 }
 
 type putInput struct {
-	change
+	Mutation
 	IfNoneMatch string `header:"If-None-Match" enum:"*" doc:"* for a pool that must be new"`
 	RawBody     []byte
 }
@@ -117,7 +117,7 @@ func misnamed(name, asked string) error {
 }
 
 type bodyInput struct {
-	change
+	Mutation
 	RawBody []byte
 }
 
@@ -127,7 +127,7 @@ func (s *Server) patchPool(ctx context.Context, in *bodyInput) (*acceptedOutput,
 }
 
 type resizeInput struct {
-	change
+	Mutation
 	Body api.Resize
 }
 
@@ -137,13 +137,13 @@ func (s *Server) resize(ctx context.Context, in *resizeInput) (*acceptedOutput, 
 	return s.accepted(ctx, done, err)
 }
 
-func (s *Server) restart(ctx context.Context, in *change) (*acceptedOutput, error) {
+func (s *Server) restart(ctx context.Context, in *Mutation) (*acceptedOutput, error) {
 	done, err := s.config.Manager.Restart(ctx, in.request(ctx, "restart"), in.Pool)
 	return s.accepted(ctx, done, err)
 }
 
 type deleteInput struct {
-	change
+	Mutation
 	Force bool `query:"force" doc:"Stop workers at once instead of draining them"`
 }
 

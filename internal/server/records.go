@@ -1,8 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -45,13 +48,13 @@ func (s *Server) stop(context.Context, *struct{}) (*stopOutput, error) {
 
 type workersOutput struct{ Body api.WorkerList }
 
-func (s *Server) workers(ctx context.Context, in *ref) (*workersOutput, error) {
+func (s *Server) workers(ctx context.Context, in *PoolRef) (*workersOutput, error) {
 	workers, err := s.config.Manager.Workers(ctx, in.Pool)
 	return &workersOutput{api.WorkerList{Workers: append([]pool.Worker{}, workers...)}}, s.answer(err)
 }
 
 type logsInput struct {
-	ref
+	PoolRef
 	Worker string `path:"worker"`
 	Max    int64  `query:"max" minimum:"1" maximum:"1048576" default:"65536" doc:"Bytes to return at most, from the end"`
 }
@@ -62,7 +65,7 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*textOutput, error) {
 }
 
 type revisionsInput struct {
-	ref
+	PoolRef
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
@@ -74,7 +77,7 @@ func (s *Server) revisions(ctx context.Context, in *revisionsInput) (*revisionsO
 }
 
 type eventsInput struct {
-	ref
+	PoolRef
 	After int64 `query:"after" minimum:"0" doc:"Sequence behind which to begin"`
 	Limit int   `query:"limit" minimum:"1" maximum:"10000" default:"1000"`
 }
@@ -91,13 +94,19 @@ func (s *Server) events(ctx context.Context, in *eventsInput) (*eventsOutput, er
 }
 
 type operationInput struct {
-	Operation string        `path:"operation"`
-	Wait      pool.Duration `query:"wait" doc:"How long to wait for the end, like 30s; at most 60s"`
+	Operation string `path:"operation"`
+	Wait      string `query:"wait" doc:"How long to wait for the end, like 30s; at most 60s"`
 }
 
 type operationOutput struct{ Body pool.Operation }
 
 func (s *Server) operation(ctx context.Context, in *operationInput) (*operationOutput, error) {
-	o, err := s.config.Manager.Operation(ctx, in.Operation, min(in.Wait.Std(), api.MaxWait))
+	wait, err := pool.ParseDuration(cmp.Or(in.Wait, "0s"))
+	if err != nil {
+		return nil, huma.Error422UnprocessableEntity("a parameter is not valid", &huma.ErrorDetail{
+			Location: "query.wait", Message: "is not a duration like \"30s\"", Value: in.Wait,
+		})
+	}
+	o, err := s.config.Manager.Operation(ctx, in.Operation, min(wait.Std(), api.MaxWait))
 	return &operationOutput{o}, s.answer(err)
 }

@@ -43,21 +43,21 @@ func (floor) Configure(context.Context, provider.ConfigureRequest, *provider.Con
 func (floor) DataSources(context.Context) []func() datasource.DataSource { return nil }
 
 func (floor) Resources(ctx context.Context) []func() resource.Resource {
-	real := poolkeeper.New("floor", "")().Resources(ctx)[0]
-	return []func() resource.Resource{func() resource.Resource { return idle{real()} }}
+	genuine := poolkeeper.New("floor", "")().Resources(ctx)[0]
+	return []func() resource.Resource{func() resource.Resource { return idle{genuine()} }}
 }
 
 // idle keeps what it was given.
-type idle struct{ real resource.Resource }
+type idle struct{ genuine resource.Resource }
 
 func (i idle) Metadata(ctx context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
-	i.real.Metadata(ctx, req, resp)
+	i.genuine.Metadata(ctx, req, resp)
 }
 
 func (i idle) Schema(ctx context.Context, req resource.SchemaRequest, resp *resource.SchemaResponse) {
-	var real resource.SchemaResponse
-	i.real.Schema(ctx, req, &real)
-	resp.Schema = schema.Schema{Attributes: bareAll(real.Schema.Attributes)}
+	var genuine resource.SchemaResponse
+	i.genuine.Schema(ctx, req, &genuine)
+	resp.Schema = schema.Schema{Attributes: bareAll(genuine.Schema.Attributes)}
 }
 
 func (idle) Create(_ context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {

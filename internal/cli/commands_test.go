@@ -1,0 +1,326 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+func TestWhatIsShownIsATable(t *testing.T) {
+	plain(t)
+	for line, want := range map[string]string{
+		"pool list": `NAME   STATE     HEALTH    DESIRED  CURRENT  READY  REVISION  UPDATED
+web    updating  degraded  3        4        2      2         2026-05-06T12:00:00Z
+batch  updating  degraded  3        4        2      2         2026-05-06T12:00:00Z
+`,
+		"pool get web": `Name:        web
+UID:         p_web
+State:       updating
+Health:      degraded (w_2 is unhealthy; w_3 is new)
+Workers:     2 of 3 available, 1 old
+Command:     worker --fast
+Host:        h1
+Revision:    2
+Generation:  4 (1 reached)
+Operation:   op_0 update running (1 of 3 are new)
+Created:     2026-05-06T12:00:00Z (by user:ada)
+Updated:     2026-05-06T12:00:00Z
+`,
+		"pool revisions web": `REVISION  CREATED               AUTHOR    REASON
+2         2026-05-06T12:00:00Z  user:ada  more load
+1         2026-05-06T12:00:00Z  user:ada  -
+`,
+		"pool events web --after 1": `SEQUENCE  TIME                  TYPE          AUTHOR    MESSAGE
+2         2026-05-06T12:00:00Z  pool.updated  user:ada  event 2
+3         2026-05-06T12:00:00Z  pool.updated  user:ada  event 3
+`,
+		"worker list web": `ID   STATE   HEALTH   PID  PORTS                 REVISION  STARTED               REASON
+w_1  ready   healthy  71   admin=4001,http=4000  2         2026-05-06T12:00:00Z  -
+w_2  failed  unknown  -    -                     1         -                     exited with code 3 at once
+`,
+		"worker logs web w_1":               "log of web w_1\n",
+		"worker logs web w_1 --max-bytes 3": "log",
+		"worker logs web w_1 --output json": "log of web w_1\n",
+		"operation get op_7": `ID:       op_7
+Pool:     web (p_web)
+Kind:     update (rolling)
+Phase:    running
+Author:   user:ada
+Created:  2026-05-06T12:00:00Z
+Ended:    -
+`,
+		"operation wait op_7": `ID:       op_7
+Pool:     -
+Kind:     -
+Phase:    succeeded
+Author:   -
+Created:  -
+Ended:    -
+`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			got := command(t, newFake(), "", fields(line)...)
+			require.Equal(t, outcomeOf{out: want}, got)
+		})
+	}
+}
+
+func TestJSONAndYAMLAreTheAPIsOwn(t *testing.T) {
+	plain(t)
+	for line, into := range map[string]any{
+		"pool list":          &api.PoolList{},
+		"pool get p_web":     &pool.View{},
+		"pool revisions web": &api.RevisionList{},
+		"pool events web":    &api.EventList{},
+		"worker list web":    &api.WorkerList{},
+		"operation get op_1": &pool.Operation{},
+		"version":            &map[string]string{},
+	} {
+		t.Run(line, func(t *testing.T) {
+			asJSON := command(t, newFake(), "", fields(line+" -o json")...)
+			require.Zero(t, asJSON.code, asJSON.err)
+			require.NoError(t, json.Unmarshal([]byte(asJSON.out), into))
+			var tree, sameTree any
+			require.NoError(t, json.Unmarshal([]byte(asJSON.out), &tree))
+
+			asYAML := command(t, newFake(), "", fields(line+" -o yaml")...)
+			require.Zero(t, asYAML.code, asYAML.err)
+			require.NotContains(t, asYAML.out, `{"`)
+			require.NoError(t, yaml.Unmarshal([]byte(asYAML.out), &sameTree))
+			back, err := json.Marshal(sameTree)
+			require.NoError(t, err)
+			want, err := json.Marshal(tree)
+			require.NoError(t, err)
+			require.JSONEq(t, string(want), string(back))
+		})
+	}
+}
+
+func TestTextThatLooksLikeANumberStaysTextInYAML(t *testing.T) {
+	plain(t)
+	m := newFake()
+	web := m.pools["web"]
+	web.Spec.Labels = map[string]string{"number": "42", "yes": "true", "null": "null", "time": "2026-05-06", "many": "a\nb: c\n", "empty": ""}
+	m.pools["web"] = web
+	got := command(t, m, "", "pool", "get", "web", "-o", "yaml")
+	require.Zero(t, got.code, got.err)
+	var read struct {
+		Spec struct{ Labels map[string]any }
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(got.out), &read))
+	for name, value := range web.Spec.Labels {
+		require.Equal(t, value, read.Spec.Labels[name], name)
+	}
+}
+
+func TestAChangeIsAskedForWithItsReasonAndWaitedFor(t *testing.T) {
+	plain(t)
+	for line, call := range map[string]string{
+		"pool resize web 7":         "resize web 7",
+		"pool resize web 0":         "resize web 0",
+		"pool restart web":          "restart web",
+		"pool delete web":           "delete web false",
+		"pool delete web --force":   "delete web true",
+		"pool patch web -f -":       "patch web size: 4",
+		"pool patch web --file=-":   "patch web size: 4",
+		"pool resize --wait web 99": "resize web 99",
+	} {
+		t.Run(line, func(t *testing.T) {
+			m := newFake()
+			got := command(t, m, "size: 4\n", append(fields(line), "--reason", "more load")...)
+			require.Zero(t, got.code, got.err)
+			require.Equal(t, []string{call}, m.calls)
+			require.Equal(t, []string{"op_1"}, m.waited)
+			require.Equal(t, client.Change{Reason: "more load"}, m.change)
+			require.Contains(t, got.out, "web   updating")
+			require.Contains(t, got.err, "accepted as op_1")
+			require.Contains(t, got.err, "succeeded")
+		})
+	}
+}
+
+func TestAChangeThatIsNotWaitedForReturnsAtOnce(t *testing.T) {
+	plain(t)
+	for _, flag := range []string{"--no-wait", "--wait=false"} {
+		m := newFake()
+		m.ending.Phase = pool.OperationRunning
+		got := command(t, m, "", "pool", "restart", "web", flag)
+		require.Zero(t, got.code, got.err)
+		require.Empty(t, m.waited)
+		require.Contains(t, got.err, "restart (hot) accepted as op_1")
+	}
+}
+
+const webSpec = `name: web
+size: 5
+worker:
+  command: [worker]
+`
+
+func TestApplyCreatesOrChanges(t *testing.T) {
+	plain(t)
+	t.Run("changes what is there, on the base it has seen", func(t *testing.T) {
+		m := newFake()
+		got := command(t, m, webSpec, "pool", "apply", "-f", "-")
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, []string{"update web 5"}, m.calls)
+		require.Equal(t, `"p_web.4"`, m.change.ETag)
+	})
+	t.Run("creates what is not there", func(t *testing.T) {
+		m := newFake()
+		delete(m.pools, "web")
+		got := command(t, m, webSpec, "pool", "apply", "-f", "-")
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, []string{"create web 5"}, m.calls)
+		require.Empty(t, m.change.ETag)
+	})
+	t.Run("creates where there is no store yet", func(t *testing.T) {
+		m := &noStore{newFake()}
+		got := command(t, m, webSpec, "pool", "apply", "-f", "-")
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, []string{"create web 5"}, m.calls)
+	})
+	t.Run("changes what another one creates meanwhile", func(t *testing.T) {
+		m := newFake()
+		m.refuse = conflict(api.ProblemExists, 409)
+		late := &appearsLater{fakeManager: m}
+		got := command(t, late, webSpec, "pool", "apply", "-f", "-")
+		require.Zero(t, got.code, got.err)
+		require.Equal(t, []string{"create web 5", "update web 5"}, m.calls)
+	})
+}
+
+// noStore has nothing to read until the first change.
+type noStore struct{ *fakeManager }
+
+func (m *noStore) Pool(context.Context, string) (pool.View, error) {
+	return pool.View{}, embedded.ErrNoStore
+}
+
+// appearsLater has no pool at the first look.
+type appearsLater struct {
+	*fakeManager
+	looks int
+}
+
+func (m *appearsLater) Pool(ctx context.Context, name string) (pool.View, error) {
+	if m.looks++; m.looks == 1 {
+		return pool.View{}, notFound("pool")
+	}
+	return m.fakeManager.Pool(ctx, name)
+}
+
+func TestEveryOutcomeHasItsExitCode(t *testing.T) {
+	plain(t)
+	missing := t.TempDir() + "/none"
+	for name, row := range map[string]struct {
+		line   string
+		refuse error
+		ending pool.Operation
+		code   int
+		err    string
+	}{
+		"a failed operation":         {line: "pool restart web", ending: pool.Operation{Phase: pool.OperationFailed, Reason: "no progress for 10m", LogTail: "boom"}, code: 1, err: "Error: restart of pool \"web\" failed: no progress for 10m\nThe last lines of its log:\nboom\n"},
+		"a failed operation awaited": {line: "operation wait op_1", ending: pool.Operation{Phase: pool.OperationFailed, Reason: "no progress"}, code: 1, err: "failed: no progress"},
+		"a file that is not there":   {line: "pool apply -f " + missing, code: 1, err: "no such file"},
+		"an unknown command":         {line: "pools", code: 2, err: `unknown command "pools" for "poolkeeper"`},
+		"an unknown subcommand":      {line: "pool lst", code: 2, err: `unknown command "lst" for "poolkeeper pool"`},
+		"an unknown flag":            {line: "pool list --all", code: 2, err: "Run 'poolkeeper pool list --help'"},
+		"too few words":              {line: "pool resize web", code: 2, err: "accepts 2 arg(s), received 1"},
+		"a size that is none":        {line: "pool resize web many", code: 2, err: `the size is "many"; valid: a whole number from 0`},
+		"no document":                {line: "pool apply", code: 2, err: "name one with -f"},
+		"an unknown format":          {line: "pool list -o xml", code: 2, err: `--output is "xml"; valid: table, json, yaml`},
+		"two managers":               {line: "pool list --endpoint http://x --data-dir /y", code: 2, err: "give one of them"},
+		"two documents":              {line: "validate --schema -f x", code: 2, err: "give one of them"},
+		"no such pool":               {line: "pool get none", code: 3, err: "Error: read pool: there is no such pool"},
+		"no such operation":          {line: "operation wait op_none", code: 3, err: "no such operation"},
+		"no such worker":             {line: "worker logs web w_9", code: 3, err: "no such worker"},
+		"stale":                      {line: "pool resize web 4", refuse: conflict(api.ProblemStale, 412), code: 4, err: "refused: stale"},
+		"deletion protected":         {line: "pool delete web", refuse: conflict(api.ProblemProtected, 409), code: 4, err: "refused: deletion-protected"},
+		"another pool is needed":     {line: "pool patch web -f -", refuse: conflict(api.ProblemReplace, 409), code: 4, err: "refused: replacement-required"},
+		"not authorized":             {line: "pool restart web", refuse: conflict(api.ProblemUnauthorized, 401), code: 1, err: "refused: unauthorized"},
+		"help":                       {line: "pool --help", code: 0},
+		"no command":                 {line: "", code: 0},
+		"a group alone":              {line: "worker", code: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newFake()
+			m.refuse = row.refuse
+			if row.ending.Phase != "" {
+				m.ending = row.ending
+			}
+			got := command(t, m, "", fields(row.line)...)
+			require.Equal(t, row.code, got.code, got.err)
+			require.Contains(t, got.err, row.err)
+			if row.code != 0 {
+				require.Contains(t, got.err, "Error: ")
+			} else {
+				require.Contains(t, got.out, "Usage:")
+			}
+		})
+	}
+}
+
+func TestTheExitCodesAreInTheHelp(t *testing.T) {
+	got := command(t, nil, "", "--help")
+	require.Contains(t, got.out, exitCodes)
+}
+
+func TestWaitingFollowsTheOperationThatTookOver(t *testing.T) {
+	plain(t)
+	m := newFake()
+	m.ending = pool.Operation{Phase: pool.OperationSuperseded, SupersededBy: "op_2"}
+	got := command(t, m, "", "pool", "restart", "web")
+	require.Zero(t, got.code, got.err)
+	require.Equal(t, []string{"op_1", "op_2"}, m.waited)
+	require.Contains(t, got.err, "operation op_1 was superseded by op_2")
+}
+
+func TestWhoStopsWaitingIsToldThatTheOperationGoesOn(t *testing.T) {
+	plain(t)
+	m := newFake()
+	m.ending.Phase = pool.OperationRunning
+	got := command(t, m, "", "pool", "restart", "web", "--timeout", "30ms")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.err, "stopped waiting for operation op_1: it still runs after 30ms; it goes on without this command, and `poolkeeper operation wait op_1` waits for it again")
+
+	ctx, interrupt := context.WithCancel(t.Context())
+	timer := time.AfterFunc(30*time.Millisecond, interrupt)
+	defer timer.Stop()
+	got = commandIn(ctx, m, "", "operation", "wait", "op_1")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.err, "stopped waiting for operation op_1: interrupted")
+}
+
+func TestWaitingTellsHowThePoolIsGettingOn(t *testing.T) {
+	plain(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	m := &tellsProgress{fakeManager: newFake(), seen: make(chan struct{}, 100)}
+	m.ending.Phase = pool.OperationRunning
+	done := make(chan outcomeOf, 1)
+	go func() { done <- commandIn(ctx, m, "", "pool", "restart", "web") }()
+	<-m.seen
+	<-m.seen
+	interrupt()
+	require.Contains(t, (<-done).err, "pool \"web\": updating, 2 of 3 available, 1 old\n")
+}
+
+// tellsProgress lets the test see that the pool was looked at.
+type tellsProgress struct {
+	*fakeManager
+	seen chan struct{}
+}
+
+func (m *tellsProgress) PoolByUID(ctx context.Context, uid string) (pool.View, error) {
+	m.seen <- struct{}{}
+	return m.fakeManager.PoolByUID(ctx, uid)
+}

@@ -1,0 +1,149 @@
+package health
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	maxHeader = 64 << 10 // bytes of an answer's header
+	maxBody   = 4 << 10  // bytes of its body that are read
+	maxReason = 300      // characters of a reason, which may quote what a worker sent
+)
+
+// ErrNotProbed: the manager's host kept the probe from being made, which says nothing about the worker.
+var ErrNotProbed = errors.New("the probe could not be made")
+
+// Prober makes probes over the network of the manager's host. The zero value is ready for use.
+type Prober struct{}
+
+// Probe makes the target's probe once; ctx bounds all of it. An error says why it failed, in a sentence for
+// people; ErrNotProbed if it says nothing about the worker.
+func (Prober) Probe(ctx context.Context, t Target) error {
+	var err error
+	switch {
+	case t.Check.HTTP != nil:
+		err = get(ctx, t)
+	case t.Check.TCP != nil:
+		err = connect(ctx, t)
+	}
+	return explain(ctx, t, err)
+}
+
+// get passes on a status from 200 to 399. It speaks to the worker itself instead of through an http.Client:
+// a probe wants no proxy, no redirect, no second try and no connection kept, and a worker that talks out
+// of turn must not write into the manager's log, as the client's transport has it do.
+func get(ctx context.Context, t Target) error {
+	address, err := t.address(t.Check.HTTP.Port)
+	if err != nil {
+		return err
+	}
+	path := cmp.Or(t.Check.HTTP.Path, "/")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("User-Agent", "poolkeeper")
+	request.Close = true
+
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	if err := request.Write(conn); err != nil {
+		return fmt.Errorf("GET %s: %w", request.URL, err)
+	}
+	response, err := readResponse(bufio.NewReader(io.LimitReader(conn, maxHeader+maxBody)), request)
+	if err != nil {
+		return fmt.Errorf("GET %s: %w", request.URL, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode < 200 || response.StatusCode > 399 {
+		return fmt.Errorf("GET %s answered %s", request.URL, strings.TrimSpace(response.Status))
+	}
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxBody)); err != nil {
+		return fmt.Errorf("GET %s answered %d, but its body broke off: %w", request.URL, response.StatusCode, err)
+	}
+	return nil
+}
+
+// readResponse skips the answers that only announce another one (RFC 9110, section 15.2).
+func readResponse(from *bufio.Reader, request *http.Request) (*http.Response, error) {
+	for {
+		response, err := http.ReadResponse(from, request)
+		if err != nil || response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
+			return response, err
+		}
+	}
+}
+
+// connect passes when the connection is accepted.
+func connect(ctx context.Context, t Target) error {
+	address, err := t.address(t.Check.TCP.Port)
+	if err != nil {
+		return err
+	}
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	dialer := net.Dialer{KeepAlive: -1}
+	return dialer.DialContext(ctx, "tcp4", address)
+}
+
+// address is where the port of the given name listens; an empty name is the first port's.
+func (t Target) address(name string) (string, error) {
+	if name == "" {
+		name = t.FirstPort
+	}
+	port, ok := t.Ports[name]
+	if !ok {
+		return "", fmt.Errorf("the worker has no port %q", name)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil
+}
+
+// exhaustion is what fails for want of something of the manager's or the host's, not of the worker's.
+var exhaustion = []error{
+	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL,
+}
+
+// explain makes a failure a short sentence.
+func explain(ctx context.Context, t Target, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("%w: it was called off", ErrNotProbed)
+	}
+	for _, cause := range exhaustion {
+		if errors.Is(err, cause) {
+			return fmt.Errorf("%w: %w", ErrNotProbed, err)
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		return fmt.Errorf("no answer within %s", t.Check.Timeout)
+	}
+	reason := []rune(strings.ToValidUTF8(err.Error(), "?"))
+	if len(reason) > maxReason {
+		reason = append(reason[:maxReason], '…')
+	}
+	return errors.New(string(reason))
+}

@@ -1,0 +1,164 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+)
+
+func TestTheManagerIsChosenByConfigurationThenEnvironment(t *testing.T) {
+	here, err := filepath.Abs("data")
+	require.NoError(t, err)
+	for name, row := range map[string]struct {
+		goos     string
+		env      map[string]string
+		config   settings
+		expected settings
+		fault    string
+	}{
+		"nothing named":                    {expected: settings{}},
+		"an endpoint":                      {config: settings{endpoint: "http://a", token: "t"}, expected: settings{endpoint: "http://a", token: "t"}},
+		"an endpoint of the environment":   {env: map[string]string{envEndpoint: "http://e", envToken: "t"}, expected: settings{endpoint: "http://e", token: "t"}},
+		"a token of both":                  {env: map[string]string{envToken: "theirs"}, config: settings{endpoint: "http://a", token: "ours"}, expected: settings{endpoint: "http://a", token: "ours"}},
+		"a directory":                      {config: settings{dataDir: "/d"}, expected: settings{dataDir: "/d"}},
+		"a relative directory":             {config: settings{dataDir: "data"}, expected: settings{dataDir: here}},
+		"a directory of the environment":   {env: map[string]string{envDataDir: "/e"}, expected: settings{dataDir: "/e"}},
+		"both":                             {config: settings{endpoint: "http://a", dataDir: "/d"}, fault: "exclude each other"},
+		"both in the environment":          {env: map[string]string{envEndpoint: "http://e", envDataDir: "/e"}, fault: "exclude each other"},
+		"an endpoint over the environment": {env: map[string]string{envDataDir: "/e"}, config: settings{endpoint: "http://a"}, expected: settings{endpoint: "http://a"}},
+		"a directory over the environment": {env: map[string]string{envEndpoint: "http://e"}, config: settings{dataDir: "/d"}, expected: settings{dataDir: "/d"}},
+		"CI":                               {env: map[string]string{"CI": "true"}, fault: "CI is set"},
+		"CI that is off":                   {env: map[string]string{"CI": "false"}, expected: settings{}},
+		"CI that is empty":                 {env: map[string]string{"CI": ""}, expected: settings{}},
+		"HCP Terraform":                    {env: map[string]string{"TFC_RUN_ID": "run-1"}, fault: "TFC_RUN_ID is set"},
+		"CI with a directory":              {env: map[string]string{"CI": "true"}, config: settings{dataDir: "/d"}, expected: settings{dataDir: "/d"}},
+		"CI with an endpoint":              {env: map[string]string{"CI": "true", envEndpoint: "http://e"}, expected: settings{endpoint: "http://e"}},
+		"Windows":                          {goos: "windows", fault: "Windows"},
+		"Windows with a directory":         {goos: "windows", config: settings{dataDir: `C:\d`}, fault: "Windows"},
+		"Windows with an endpoint":         {goos: "windows", config: settings{endpoint: "http://a"}, expected: settings{endpoint: "http://a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			goos := row.goos
+			if goos == "" {
+				goos = "linux"
+			}
+			got, diags := environmentOf(goos, row.env).settle(row.config)
+			if row.fault != "" {
+				require.Len(t, diags, 1)
+				require.Contains(t, diags[0].Summary()+diags[0].Detail(), row.fault)
+				return
+			}
+			require.Empty(t, diags)
+			require.Equal(t, row.expected, got)
+		})
+	}
+}
+
+func TestAnUnknownConnectionIsNeverTheLocalManager(t *testing.T) {
+	for _, attribute := range []string{"endpoint", "token", "data_dir"} {
+		t.Run(attribute, func(t *testing.T) {
+			fake := newFake()
+			known := newTerraform(t, fake)
+			known.reaches(web())
+			dialed := func(context.Context, settings) (client.Manager, error) {
+				t.Error("a manager was dialed")
+				return fake, nil
+			}
+			server, err := providerserver.NewProtocol6WithError(newProvider("test", dialed, environmentOf("linux", map[string]string{envEndpoint: "http://e"}))())()
+			require.NoError(t, err)
+			tf := &terraform{t: t, server: server, schema: known.schema, state: known.state, private: known.private}
+			require.Empty(t, tf.configure(object{attribute: unknown}))
+			fake.mutations()
+
+			require.ErrorContains(t, firstError(tf.refresh()), attribute+" is not known yet")
+			require.ErrorContains(t, firstError(tf.adopt("web")), attribute+" is not known yet")
+			require.ErrorContains(t, firstError(tf.destroy()), attribute+" is not known yet")
+			require.ErrorContains(t, firstError(tf.apply(tf.plan(web(object{"size": 5})))), attribute+" is not known yet")
+			tf.state = value(t, tf.poolType(), nil)
+			p := tf.plan(web())
+			require.Empty(t, summaries(p.diagnostics), "a plan of a creation asks nobody")
+			require.ErrorContains(t, firstError(tf.apply(p)), attribute+" is not known yet")
+			require.Empty(t, fake.mutations())
+		})
+	}
+}
+
+func TestWhatIsWrongWithTheConnectionIsShownAtItsAttribute(t *testing.T) {
+	dialed := func(_ context.Context, s settings) (client.Manager, error) {
+		return nil, errors.New("no way to " + s.endpoint + s.dataDir)
+	}
+	server, err := providerserver.NewProtocol6WithError(newProvider("test", dialed, noEnvironment())())()
+	require.NoError(t, err)
+	tf := unconfigured(t, newFake(), noEnvironment())
+	tf.server = server
+	require.Equal(t, []string{"error: The manager cannot be reached (endpoint): no way to ftp://a"}, tf.configure(object{"endpoint": "ftp://a"}))
+	require.Equal(t, []string{"error: The manager cannot be reached (data_dir): no way to /d"}, tf.configure(object{"data_dir": "/d"}))
+}
+
+func TestTheRealProviderDialsWithoutTouchingAnything(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "nothing")
+	for name, row := range map[string]struct {
+		config   object
+		expected string
+	}{
+		"a directory":      {object{"data_dir": dir}, ""},
+		"an endpoint":      {object{"endpoint": "unix:///run/poolkeeper.sock"}, ""},
+		"no such protocol": {object{"endpoint": "ftp://host"}, `endpoint "ftp://host"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, err := providerserver.NewProtocol6WithError(New("1.2.3", "/nowhere")())()
+			require.NoError(t, err)
+			tf := unconfigured(t, newFake(), noEnvironment())
+			tf.server = server
+			diagnostics := tf.configure(row.config)
+			if row.expected == "" {
+				require.Empty(t, diagnostics)
+			} else {
+				require.Len(t, diagnostics, 1)
+				require.Contains(t, diagnostics[0], row.expected)
+			}
+			require.NoDirExists(t, dir)
+		})
+	}
+}
+
+func TestAValidationNeedsNoManager(t *testing.T) {
+	tf := unconfigured(t, nil, noEnvironment())
+	require.Empty(t, summaries(tf.validate(web())))
+	require.NotEmpty(t, summaries(tf.validate(web(object{"size": -1}))))
+}
+
+func TestADataSourceReadsAnyPoolByName(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	tf.reaches(probed())
+	typ := tf.schema.DataSourceSchemas[poolType].ValueType()
+	read := func(name string) *tfprotov6.ReadDataSourceResponse {
+		resp, err := tf.server.ReadDataSource(t.Context(), &tfprotov6.ReadDataSourceRequest{
+			TypeName: poolType, Config: tf.dynamic(typ, value(t, typ, object{"name": name})),
+		})
+		require.NoError(t, err)
+		return resp
+	}
+	resp := read("web")
+	require.Empty(t, summaries(resp.Diagnostics))
+	v, err := resp.State.Unmarshal(typ)
+	require.NoError(t, err)
+	for at, expected := range map[string]any{
+		"id": tf.shown("id"), "state": "active", "size": int64(3), "health.interval": "5m", "drain.signal": "INT",
+		"runtime.process.host": "here", "worker.env": map[string]any{"A": "1", "EMPTY": ""}, "logs.max_size": "1MiB",
+		"status.desired": int64(3), "status.ready": int64(3), "status.missing": int64(0), "status.health_reasons": []any{},
+		"operation.phase": "succeeded", "last_change": "create",
+	} {
+		require.Equal(t, expected, plain(valueAt(v, at)), at)
+	}
+	require.True(t, v.IsFullyKnown())
+	require.ErrorContains(t, firstError(read("other").Diagnostics), `there is no pool "other"`)
+}

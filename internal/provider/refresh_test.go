@@ -1,0 +1,230 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+func TestDriftOfEveryFieldIsShownAndMended(t *testing.T) {
+	patches := map[string]struct {
+		patch string
+		shown any
+	}{
+		"description":                {`{"description": "theirs"}`, "theirs"},
+		"labels":                     {`{"labels": {"team": null, "by": "them"}}`, map[string]any{"by": "them"}},
+		"worker.command":             {`{"worker": {"command": ["/bin/theirs"]}}`, []any{"/bin/theirs"}},
+		"worker.env":                 {`{"worker": {"env": null}}`, nil},
+		"worker.working_dir":         {`{"worker": {"working_dir": "/tmp"}}`, "/tmp"},
+		"worker.ports":               {`{"worker": {"ports": [{"name": "http"}, {"name": "third"}]}}`, []any{map[string]any{"name": "http"}, map[string]any{"name": "third"}}},
+		"size":                       {`{"size": 9}`, int64(9)},
+		"initialization":             {`{"initialization": "empty"}`, "empty"},
+		"health.http.path":           {`{"health": {"http": {"path": "/theirs"}}}`, "/theirs"},
+		"health.http.port":           {`{"health": {"http": {"port": null}}}`, nil},
+		"health.interval":            {`{"health": {"interval": "7m"}}`, "7m"},
+		"health.timeout":             {`{"health": {"timeout": null}}`, "1s"},
+		"health.healthy_threshold":   {`{"health": {"healthy_threshold": 5}}`, int64(5)},
+		"health.unhealthy_threshold": {`{"health": {"unhealthy_threshold": 5}}`, int64(5)},
+		"health.start_period":        {`{"health": {"start_period": "5s"}}`, "5s"},
+		"remediation.enabled":        {`{"remediation": {"enabled": true}}`, true},
+		"remediation.max_unhealthy":  {`{"remediation": {"max_unhealthy": 7}}`, "7"},
+		"update.max_surge":           {`{"update": {"max_surge": "10%"}}`, "10%"},
+		"update.max_unavailable":     {`{"update": {"max_unavailable": 1}}`, "1"},
+		"update.min_ready":           {`{"update": {"min_ready": "2s"}}`, "2s"},
+		"update.progress_deadline":   {`{"update": {"progress_deadline": "2m"}}`, "2m"},
+		"drain.timeout":              {`{"drain": {"timeout": "1m"}}`, "1m"},
+		"drain.deregister_delay":     {`{"drain": {"deregister_delay": "1s"}}`, "1s"},
+		"drain.signal":               {`{"drain": {"signal": "HUP"}}`, "HUP"},
+		"drain.signal_at":            {`{"drain": {"signal_at": "after"}}`, "after"},
+		"drain.grace":                {`{"drain": {"grace": "2h"}}`, "2h"},
+		"logs.max_size":              {`{"logs": {"max_size": "3MB"}}`, "3000000"},
+		"logs.keep":                  {`{"logs": {"keep": 4}}`, int64(4)},
+		"restart_triggers":           {`{"restart_triggers": {"v": "theirs"}}`, map[string]any{"v": "theirs"}},
+		"deletion_protection":        {`{"deletion_protection": true}`, true},
+	}
+	for _, f := range pool.Fields {
+		if f.Change == pool.ChangeReplace || f.Path == "health.tcp.port" {
+			continue // the manager changes no name and no host; tcp excludes http
+		}
+		t.Run(f.Path, func(t *testing.T) {
+			row, ok := patches[f.Path]
+			require.True(t, ok, "the test knows no drift of it")
+			fake := newFake()
+			tf := newTerraform(t, fake)
+			tf.reaches(probed())
+			before := tf.state
+			_, err := fake.Patch(t.Context(), "web", []byte(row.patch), client.Change{})
+			require.NoError(t, err)
+			require.Empty(t, summaries(tf.refresh()))
+			require.Equal(t, row.shown, tf.shown(f.Path))
+			for _, other := range pool.Fields {
+				if other.Path != f.Path {
+					require.True(t, valueAt(before, other.Path).Equal(valueAt(tf.state, other.Path)), "%s keeps its spelling", other.Path)
+				}
+			}
+			require.False(t, tf.plan(probed()).empty(tf))
+			tf.reaches(probed())
+			tf.refresh()
+			require.True(t, tf.plan(probed()).empty(tf))
+		})
+	}
+}
+
+func TestAProbeThatCameOrWentShows(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	config := web(at("worker.ports", list{object{"name": "a"}}), at("health.http", object{}))
+	tf.reaches(config)
+	_, err := fake.Patch(t.Context(), "web", []byte(`{"health": {"http": null, "tcp": {"port": "a"}}}`), client.Change{})
+	require.NoError(t, err)
+	require.Empty(t, summaries(tf.refresh()))
+	require.Nil(t, tf.shown("health.http"))
+	require.Equal(t, "a", tf.shown("health.tcp.port"))
+	tf.reaches(config)
+	require.Nil(t, tf.shown("health.tcp"))
+}
+
+func TestAPoolIsGoneOnlyIfItsManagerSaysSo(t *testing.T) {
+	missing := problem(api.ProblemNotFound, 404, "there is no pool")
+	for name, row := range map[string]struct {
+		change   func(*fakeManager)
+		gone     bool
+		expected []string
+	}{
+		"its manager does not have it":  {func(f *fakeManager) { f.forget() }, true, nil},
+		"a tombstone":                   {func(f *fakeManager) { f.alter("web", func(v *pool.View) { v.Phase = pool.PhaseDestroyed }) }, true, nil},
+		"being destroyed":               {func(f *fakeManager) { f.alter("web", func(v *pool.View) { v.Phase = pool.PhaseDeleting }) }, false, nil},
+		"another manager has it not":    {func(f *fakeManager) { f.forget(); f.id = "m_second" }, false, []string{"m_first", "m_second", "not taken as gone"}},
+		"another manager refuses":       {func(f *fakeManager) { f.fail("PoolByUID", problem(api.ProblemOtherManager, 421, "this is m_second")) }, false, []string{"m_first", "m_second"}},
+		"nobody answers":                {func(f *fakeManager) { f.fail("PoolByUID", fmt.Errorf("read: %w", client.ErrUnreachable)) }, false, []string{"m_first", "not taken as gone"}},
+		"a 404 that no manager said":    {func(f *fakeManager) { f.fail("PoolByUID", &client.Problem{Title: "Not Found", Status: 404}) }, false, []string{"Not Found", "not taken as gone"}},
+		"a 404 and then nobody answers": {func(f *fakeManager) { f.fail("PoolByUID", missing); f.fail("Manager", errors.New("silence")) }, false, []string{"silence", "not taken as gone"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := newFake()
+			tf := newTerraform(t, fake)
+			tf.reaches(web())
+			before := tf.state
+			row.change(fake)
+			diagnostics := tf.refresh()
+			if len(row.expected) == 0 {
+				require.Empty(t, summaries(diagnostics))
+				require.Equal(t, row.gone, tf.state.IsNull())
+				return
+			}
+			for _, text := range row.expected {
+				require.ErrorContains(t, firstError(diagnostics), text)
+			}
+			require.True(t, tf.state.Equal(before))
+		})
+	}
+}
+
+func TestAnotherPoolUnderTheNameIsNotOurs(t *testing.T) {
+	fake := newFake()
+	ours := newTerraform(t, fake)
+	ours.reaches(web())
+	_, err := fake.Delete(t.Context(), "web", false, client.Change{})
+	require.NoError(t, err)
+	newTerraform(t, fake).reaches(web(object{"size": 1}))
+	require.Empty(t, summaries(ours.refresh()))
+	require.True(t, ours.state.IsNull(), "ours was destroyed")
+}
+
+func TestMissingWorkersAreAWarningAndNoDifference(t *testing.T) {
+	for missing, expected := range map[int]string{1: "1 of 3 workers is missing", 2: "2 of 3 workers are missing"} {
+		fake := newFake()
+		tf := newTerraform(t, fake)
+		tf.reaches(web())
+		fake.alter("web", func(v *pool.View) {
+			v.Status.Missing, v.Status.Current, v.Status.Ready = missing, 3-missing, 3-missing
+			v.Status.HealthReasons = []string{"worker w_7 is unhealthy: it hangs"}
+		})
+		diagnostics := tf.refresh()
+		require.NoError(t, firstError(diagnostics))
+		require.Len(t, diagnostics, 1)
+		require.Contains(t, summaries(diagnostics)[0], `Pool "web"`)
+		require.Contains(t, summaries(diagnostics)[0], expected)
+		require.Contains(t, summaries(diagnostics)[0], "it hangs")
+		require.Equal(t, int64(3-missing), tf.shown("current_size"))
+		require.True(t, tf.plan(web()).empty(tf))
+	}
+}
+
+func TestARestartBySomebodyElseShowsAsTheLastChange(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	tf.reaches(web())
+	_, err := fake.Restart(t.Context(), "web", client.Change{})
+	require.NoError(t, err)
+	tf.refresh()
+	require.Equal(t, "rolling", tf.shown("last_change"))
+	require.Equal(t, "restart", tf.shown("operation.kind"))
+	require.True(t, tf.plan(web()).empty(tf))
+}
+
+func TestAnImportedPoolPlansEmptyOverTheConfigurationItWasMadeFrom(t *testing.T) {
+	for name, config := range map[string]object{
+		"least":         web(),
+		"full":          probed(),
+		"empty probe":   web(at("worker.ports", list{object{"name": "a"}}), at("health.tcp", object{})),
+		"other written": web(at("drain.timeout", "300s"), at("logs.max_size", "10240KiB"), at("update.max_surge", "025%")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := newFake()
+			maker := newTerraform(t, fake)
+			delete(config, "runtime")
+			maker.reaches(config)
+			fake.alter("web", func(v *pool.View) { v.Claimed = false })
+
+			tf := newTerraform(t, fake)
+			require.Empty(t, summaries(tf.adopt("web")))
+			require.Equal(t, maker.remembered(), tf.remembered())
+			require.True(t, fake.named("web").Claimed)
+			p := tf.plan(config)
+			require.Empty(t, summaries(p.diagnostics))
+			require.True(t, p.empty(tf), "planned %s over %s", p.value, tf.state)
+		})
+	}
+}
+
+func TestAfterAnImportOnlyTheTimeoutsShow(t *testing.T) {
+	fake := newFake()
+	newTerraform(t, fake).reaches(web())
+	tf := newTerraform(t, fake)
+	require.Empty(t, summaries(tf.adopt("web")))
+	p := tf.plan(web(object{"timeouts": object{"create": "5m"}}))
+	require.True(t, withValues(p.value, map[string]tftypes.Value{"timeouts": valueAt(tf.state, "timeouts")}).Equal(tf.state))
+	require.False(t, p.empty(tf))
+}
+
+func TestWhatCannotBeImportedSaysWhy(t *testing.T) {
+	for name, row := range map[string]struct {
+		id       string
+		change   func(*fakeManager)
+		expected string
+	}{
+		"there is none":           {"other", nil, `there is no pool "other"`},
+		"no name":                 {"p_0001 ", nil, "imported by its name"},
+		"it is being destroyed":   {"web", func(f *fakeManager) { f.alter("web", func(v *pool.View) { v.Phase = pool.PhaseDeleting }) }, "being destroyed"},
+		"its manager is nameless": {"web", func(f *fakeManager) { f.id = "" }, "has no id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := newFake()
+			newTerraform(t, fake).reaches(web())
+			if row.change != nil {
+				row.change(fake)
+			}
+			tf := newTerraform(t, fake)
+			require.ErrorContains(t, firstError(tf.adopt(row.id)), row.expected)
+			require.True(t, tf.state.IsNull())
+		})
+	}
+}
