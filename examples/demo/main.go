@@ -56,6 +56,7 @@ func demonstrate(parts parts) (err error) {
 		err = errors.Join(err, stage.strike(tidy, err != nil))
 	}()
 
+	fmt.Printf("All of this happens in %s. Of Terraform's output the lines are shown that tell of the pool.\n", stage.dir)
 	for i, step := range story {
 		stage.heading(i+1, step.title)
 		if err := step.show(ctx, stage); err != nil {

@@ -11,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -88,8 +90,8 @@ func raise(p parts, out io.Writer) (_ *stage, err error) {
 		"TMPDIR=" + os.TempDir(),
 		"TF_CLI_CONFIG_FILE=" + s.at("terraform.rc"),
 		"TF_IN_AUTOMATION=1", // no advice on what to type next
+		"TF_CLI_ARGS=-no-color",
 		"CHECKPOINT_DISABLE=1",
-		"NO_COLOR=1",
 		"POOLKEEPER_DATA_DIR=" + s.dataDir(),
 	}
 	err = s.set("program", s.at("bin", "worker"))
@@ -155,6 +157,13 @@ type shown func(line string) bool
 func everything(string) bool { return true }
 func nothing(string) bool    { return false }
 
+// idle are the lines of Terraform's output that say nothing of the pool at hand: its legend, and what can be known
+// only afterwards.
+var idle = regexp.MustCompile(`known after apply|operation +=|^Terraform (used|will|detected)|^plan\. |^last "|^  [+~-] (create|update|destroy)|` +
+	`Refreshing state|^Note:|^Unless you|^relevant|^actions|^─|^Changes to Outputs|^ +# \(\d+ unchanged`)
+
+func telling(line string) bool { return !idle.MatchString(line) }
+
 func starting(prefixes ...string) shown {
 	return func(line string) bool {
 		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(line, p) })
@@ -170,8 +179,19 @@ func (s *stage) tf(ctx context.Context, show shown, args ...string) error {
 // run prints the command line as a user would type it, and what is shown of its output. What is not shown is
 // part of the error, should there be one.
 func (s *stage) run(ctx context.Context, show shown, program string, args ...string) ([]byte, error) {
-	s.say("$ %s %s", filepath.Base(program), strings.Join(args, " "))
+	s.say("$ %s %s", filepath.Base(program), typed(args))
 	return s.quiet(ctx, show, program, args...)
+}
+
+// typed is arguments as a user types them.
+func typed(args []string) string {
+	words := slices.Clone(args)
+	for i, w := range words {
+		if strings.Contains(w, " ") {
+			words[i] = strconv.Quote(w)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // quiet is run without the command line.

@@ -46,7 +46,7 @@ func create(ctx context.Context, s *stage) error {
 	if err := s.tf(ctx, starting("- "), "init"); err != nil {
 		return err
 	}
-	if err := s.tf(ctx, everything, "apply", "-auto-approve"); err != nil {
+	if err := s.tf(ctx, telling, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	_, err := s.table(ctx)
@@ -149,7 +149,7 @@ func showDrift(ctx context.Context, s *stage) error {
 	if _, err := s.awaitReady(ctx, func(workers []pool.Worker) bool { return len(workers) == 6 }); err != nil {
 		return err
 	}
-	err := s.tf(ctx, everything, "plan", "-detailed-exitcode")
+	err := s.tf(ctx, telling, "plan", "-detailed-exitcode")
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -157,7 +157,7 @@ func showDrift(ctx context.Context, s *stage) error {
 	case !errors.As(err, &exit) || exit.ExitCode() != changesPlanned:
 		return err
 	}
-	if err := s.apply(ctx); err != nil {
+	if err := s.tf(ctx, outcome, "apply", "-auto-approve"); err != nil {
 		return err
 	}
 	_, err = s.awaitReady(ctx, func(workers []pool.Worker) bool { return len(workers) == size })
@@ -171,13 +171,13 @@ func destroy(ctx context.Context, s *stage) error {
 	}
 	const job = "3s"
 	s.say("a job of %s begins on worker %s", job, workers[0].ID)
-	outcome := make(chan error, 1)
-	go func() { outcome <- doJob(ctx, urls(workers)[0], job) }()
+	done := make(chan error, 1)
+	go func() { done <- doJob(ctx, urls(workers)[0], job) }()
 	if err := s.awaitJob(ctx, urls(workers)[0]); err != nil {
 		return err
 	}
-	destroyed := s.tf(ctx, starting("poolkeeper_resource_pool", "Plan:", "Destroy complete!"), "destroy", "-auto-approve")
-	finished := <-outcome
+	destroyed := s.tf(ctx, outcome, "destroy", "-auto-approve")
+	finished := <-done
 	if err := errors.Join(destroyed, finished); err != nil {
 		return err
 	}
@@ -206,10 +206,13 @@ func proveNothingLeft(ctx context.Context, s *stage) error {
 	return nil
 }
 
-// apply shows of `terraform apply` what it will do and did, not how it got there.
+// apply shows of `terraform apply` what it will do and did.
 func (s *stage) apply(ctx context.Context) error {
-	return s.tf(ctx, everything, "apply", "-auto-approve")
+	return s.tf(ctx, telling, "apply", "-auto-approve")
 }
+
+// outcome shows only what Terraform did.
+var outcome = starting("poolkeeper_resource_pool.web: ", "Apply complete!", "Destroy complete!")
 
 // ctl runs the poolkeeper command.
 func (s *stage) ctl(ctx context.Context, args ...string) error {

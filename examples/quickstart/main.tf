@@ -51,7 +51,8 @@ resource "poolkeeper_resource_pool" "web" {
   }
 
   update = {
-    max_surge = "50%"
+    max_surge         = "50%"
+    progress_deadline = "30s"
   }
 
   # The workers finish their jobs on TERM, so the signal begins the drain.

@@ -126,7 +126,11 @@ func (s *session) managerStop() *cobra.Command {
 					return err
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "The manager with pid %d ends. The workers of its pools (%d) go on running, unwatched; the next manager adopts them.\n", found.Manager.PID, found.Manager.Pools)
+			left := "It had no pools."
+			if n := found.Manager.Pools; n > 0 {
+				left = fmt.Sprintf("The workers of its pools (%d) go on running, unwatched; the next manager adopts them.", n)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "The manager with pid %d was ended. %s\n", found.Manager.PID, left)
 			return nil
 		},
 	}

@@ -170,3 +170,21 @@ func TestACopyOfTheProgramIsWholeAndMadeOnce(t *testing.T) {
 	_, err = l.install()
 	require.ErrorContains(t, err, "read the program to start the manager from")
 }
+
+func TestALongLogIsBegunAnewOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "manager.log")
+	require.NoError(t, os.WriteFile(path, []byte("short\n"), 0o600))
+	log, written, err := openLog(path)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	require.EqualValues(t, 6, written)
+
+	require.NoError(t, os.Truncate(path, maxLog+1))
+	log, written, err = openLog(path)
+	require.NoError(t, err)
+	require.NoError(t, log.Close())
+	require.Zero(t, written)
+	kept, err := os.Stat(path + ".1")
+	require.NoError(t, err)
+	require.EqualValues(t, maxLog+1, kept.Size())
+}

@@ -141,15 +141,11 @@ func (l *Local) launch() (*started, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(l.dir.Log(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	log, written, err := openLog(l.dir.Log())
 	if err != nil {
 		return nil, l.dir.unwritable(err)
 	}
 	defer log.Close()
-	written, err := log.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, l.dir.unwritable(err)
-	}
 	s := &started{log: l.dir.Log(), from: written, gone: make(chan struct{})}
 	arguments := []string{"manager", "run", "--data-dir", string(l.dir), "--embedded"}
 	process, err := spawn(program, arguments, inherited(os.Environ()), log)
@@ -163,6 +159,25 @@ func (l *Local) launch() (*started, error) {
 		close(s.gone)
 	}()
 	return s, nil
+}
+
+// maxLog is the size in bytes past which a new manager begins a new log; the one before is kept.
+const maxLog = 10 << 20
+
+// openLog opens the log to be written behind what is in it. To be called while no manager runs.
+func openLog(path string) (log *os.File, written int64, err error) {
+	if found, err := os.Stat(path); err == nil && found.Size() > maxLog {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, 0, err
+		}
+	}
+	if log, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
+		return nil, 0, err
+	}
+	if written, err = log.Seek(0, io.SeekEnd); err != nil {
+		return nil, 0, errors.Join(err, log.Close())
+	}
+	return log, written, nil
 }
 
 // started is a manager that we have started. A nil one has never been.

@@ -24,8 +24,8 @@ type Target struct {
 type Verdict struct {
 	WorkerID string
 	PoolUID  string
-	Health   pool.Health // healthy or unhealthy
-	Reason   string      // why it is unhealthy
+	Health   pool.Health // unknown as long as a new worker has passed no check and may still do so
+	Reason   string      // why it is not healthy
 	At       time.Time
 }
 

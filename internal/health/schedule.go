@@ -15,14 +15,15 @@ const (
 // watched is a target and where it stands in the schedule: in the heap of deadlines, waiting in its pool's
 // lane, or being probed.
 type watched struct {
-	target  Target
-	tally   tally
-	edition int           // counts the changes of its check; the outcome of an older check does not count
-	gap     time.Duration // to the probe after the next, until it has been healthy
-	due     time.Time
-	place   int                // in the heap; -1 outside of it
-	cancel  context.CancelFunc // of the probe that is being made
-	removed bool
+	target   Target
+	tally    tally
+	obstacle string        // why it is not healthy yet, as last reported
+	edition  int           // counts the changes of its check; the outcome of an older check does not count
+	gap      time.Duration // to the probe after the next, until it has been healthy
+	due      time.Time
+	place    int                // in the heap; -1 outside of it
+	cancel   context.CancelFunc // of the probe that is being made
+	removed  bool
 }
 
 // nextGap is the time from one probe to the next. random is in [0, 1).

@@ -18,7 +18,7 @@ const defaultConcurrency = 512
 type Config struct {
 	// Probe makes one probe; ctx ends it in time. An error that wraps ErrNotProbed does not count.
 	Probe func(ctx context.Context, t Target) error
-	// Report is told every change of a verdict, one after the other. While it takes its time, probes go on.
+	// Report is told every change of a verdict, and of what keeps a worker from its first, one after the other. While it takes its time, probes go on.
 	Report func(Verdict)
 	// Random spreads the probes: a number in [0, 1), from any goroutine. nil means a good one.
 	Random func() float64
@@ -199,13 +199,15 @@ func (s *Scheduler) finish(ctx context.Context, w *watched, edition int, began t
 func (s *Scheduler) count(w *watched, now time.Time, err error) {
 	before := w.tally.health
 	w.tally = w.tally.after(err == nil, w.target.Check, now.Sub(w.target.StartedAt))
-	if w.tally.health == before {
-		return
-	}
 	v := Verdict{WorkerID: w.target.WorkerID, PoolUID: w.target.PoolUID, Health: w.tally.health, At: now}
-	if v.Health == pool.Unhealthy {
+	if v.Health != pool.Healthy && err != nil {
 		v.Reason = err.Error()
 	}
+	obstacle := v.Health == pool.HealthUnknown && v.Reason != "" && v.Reason != w.obstacle
+	if v.Health == before && !obstacle {
+		return
+	}
+	w.obstacle = v.Reason
 	s.verdicts = append(s.verdicts, v)
 	notify(s.told)
 }

@@ -290,7 +290,9 @@ func TestAnUnwatchedWorkerIsLeftAlone(t *testing.T) {
 	inBubble(t, health.Config{Random: half}, func(t *testing.T, w *world, s *health.Scheduler) {
 		w.answer("hanging", hang)
 		w.answer("down", down)
-		s.Watch(started("hanging"))
+		hanging := started("hanging")
+		hanging.Check.Timeout = pool.Duration(time.Hour)
+		s.Watch(hanging)
 		s.Watch(ready("down"))
 		pass(26 * time.Second)
 		s.Unwatch("hanging")
@@ -298,6 +300,7 @@ func TestAnUnwatchedWorkerIsLeftAlone(t *testing.T) {
 		s.Unwatch("never watched")
 		synctest.Wait()
 		w.mu.Lock()
+		require.Positive(t, w.most, "a probe was under way")
 		require.Zero(t, w.underWay, "a probe under way is ended")
 		w.mu.Unlock()
 		before := len(w.times("hanging")) + len(w.times("down"))

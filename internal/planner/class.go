@@ -45,11 +45,24 @@ func classify(world World, w pool.Worker) class {
 }
 
 func stuckAt(world World, w pool.Worker) time.Time {
-	return w.CreatedAt.Add(world.Pool.Spec.Update.ProgressDeadline.Std())
+	return later(w.CreatedAt, world.Since).Add(world.Pool.Spec.Update.ProgressDeadline.Std())
 }
 
 func settledAt(world World, w pool.Worker) time.Time {
 	return w.ReadyAt.Add(world.Pool.Spec.Update.MinReady.Std())
+}
+
+// killAt is when a condemned worker is killed. After a break it has its grace once more, because nobody
+// knows whether its signal reached it.
+func killAt(world World, w pool.Worker) time.Time {
+	return later(w.KillAt, world.Since.Add(world.Pool.Spec.Drain.Grace.Std()))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Available says whether a worker counts as available at the given time.

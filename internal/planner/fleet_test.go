@@ -59,6 +59,7 @@ func (f *fleet) ask(kind pool.OperationKind, change pool.Change) {
 func (f *fleet) resize(size int64) {
 	f.Pool.Spec.Size = &size
 	f.Pool.Generation++
+	f.Operations = slices.DeleteFunc(f.Operations, func(o pool.Operation) bool { return o.Kind == pool.OperationResize })
 	f.ask(pool.OperationResize, pool.ChangeHot)
 }
 
@@ -81,6 +82,12 @@ func (f *fleet) destroy(force bool) {
 // step plans once and does what is planned.
 func (f *fleet) step() planner.Result {
 	r := planner.Plan(f.World)
+	f.apply(r)
+	return r
+}
+
+// apply does what a result says.
+func (f *fleet) apply(r planner.Result) {
 	for _, a := range r.Actions {
 		f.do(a)
 	}
@@ -89,20 +96,26 @@ func (f *fleet) step() planner.Result {
 		f.Operations[i].Remaining, f.Operations[i].Deadline = p.Remaining, p.Deadline
 	}
 	for _, o := range r.Outcomes {
-		f.note("%s %s", o.OperationID, o.Phase)
+		f.note("%s %s", o.OperationID, strings.TrimSuffix(string(o.Phase)+": "+o.Reason, ": "))
 		f.Operations = slices.DeleteFunc(f.Operations, func(op pool.Operation) bool { return op.ID == o.OperationID })
 	}
 	if r.Converged && f.Pool.Phase == pool.PhaseCreating {
 		f.Pool.Phase = pool.PhaseLive
 	}
-	return r
+}
+
+// snapshot is a copy of the world that later steps do not change.
+func (f *fleet) snapshot() planner.World {
+	w := f.World
+	w.Workers, w.Vacancies, w.Operations = slices.Clone(w.Workers), slices.Clone(w.Vacancies), slices.Clone(w.Operations)
+	return w
 }
 
 func (f *fleet) do(a planner.Action) {
-	f.note("%s %s%s", a.Kind, a.WorkerID, map[bool]string{true: "for " + a.Replaces}[a.Replaces != ""])
 	switch a.Kind {
 	case planner.Launch:
 		f.ids++
+		f.note("launch w%d, because %s", f.ids, a.Reason)
 		f.Workers = append(f.Workers, pool.Worker{
 			ID: fmt.Sprintf("w%d", f.ids), State: pool.WorkerStarting, Health: pool.HealthUnknown, TemplateHash: f.Pool.Target(),
 			Replaces: a.Replaces, Attempt: a.Attempt, CreatedAt: f.Now, StartedAt: f.Now,
@@ -111,12 +124,21 @@ func (f *fleet) do(a planner.Action) {
 	case planner.Drain:
 		w := f.worker(a.WorkerID)
 		w.State, w.DrainingAt, w.DrainCause = pool.WorkerDraining, f.Now, a.Cause
+		f.note("drain %s, because %s", a.WorkerID, a.Reason)
 	case planner.Stop:
 		w := f.worker(a.WorkerID)
 		w.State, w.StoppingAt, w.KillAt, w.DrainCause = pool.WorkerStopping, f.Now, a.KillAt, a.Cause
+		f.note("stop %s, kill it %s later, because %s", a.WorkerID, a.KillAt.Sub(f.Now), a.Reason)
+	case planner.Kill:
+		f.note("kill %s, because %s", a.WorkerID, a.Reason)
 	case planner.Destroy:
+		f.note("close the pool, because %s", a.Reason)
 		f.Pool.Phase = pool.PhaseDestroyed
 	}
+}
+
+func (f *fleet) lives(id string) bool {
+	return slices.ContainsFunc(f.Workers, func(w pool.Worker) bool { return w.ID == id })
 }
 
 func (f *fleet) worker(id string) *pool.Worker {

@@ -63,16 +63,17 @@ func (p *planning) follow(o pool.Operation, remaining int) {
 	p.result.wake(p.Now, p.deadline(o))
 }
 
-// deadline is when an operation fails. A worker that leaves within its own deadline is progress.
+// deadline is when an operation fails. A worker that leaves within its own deadline is progress, unless it
+// never served and leaves for that.
 func (p *planning) deadline(o pool.Operation) time.Time {
-	deadline := o.Deadline
+	deadline := later(o.Deadline, p.Since.Add(p.Pool.Spec.Update.ProgressDeadline.Std()))
 	for i, w := range p.Workers {
-		end := w.KillAt
+		end := killAt(p.World, w)
 		if p.classes[i] == draining {
 			d := p.Pool.Spec.Drain
 			end = w.DrainingAt.Add(d.DeregisterDelay.Std() + d.Timeout.Std() + d.Grace.Std())
 		}
-		if p.leaving(i) && end.After(deadline) {
+		if p.leaving(i) && !w.ReadyAt.IsZero() && end.After(deadline) {
 			deadline = end
 		}
 	}
@@ -130,8 +131,11 @@ func (p *planning) judgeDestroy(remaining int) {
 	}
 	var left []string
 	for _, w := range p.Workers {
-		if w.State != pool.WorkerStopping || p.Now.Before(w.KillAt.Add(stubborn)) {
-			p.wakeStubborn(w)
+		if w.State != pool.WorkerStopping {
+			return // it wakes us itself
+		}
+		if at := p.stubbornAt(w); p.Now.Before(at) {
+			p.result.wake(p.Now, at)
 			return
 		}
 		left = append(left, fmt.Sprintf("worker %s (pid %d: %s)", w.ID, w.Instance.PID, w.Reason))
@@ -145,8 +149,15 @@ func (p *planning) endAll(phase pool.OperationPhase, reason string) {
 	}
 }
 
-func (p *planning) wakeStubborn(w pool.Worker) {
-	if w.State == pool.WorkerStopping {
-		p.result.wake(p.Now, w.KillAt.Add(stubborn))
+// stubbornAt is when a condemned worker counts as one that cannot be removed. Every destroy that is asked
+// for tries anew.
+func (p *planning) stubbornAt(w pool.Worker) time.Time {
+	at := killAt(p.World, w)
+	if p.force {
+		at = w.StoppingAt
 	}
+	for _, o := range p.Operations {
+		at = later(at, o.CreatedAt)
+	}
+	return at.Add(stubborn)
 }

@@ -72,8 +72,8 @@ func (p *planning) stop(i int, cause pool.DrainCause, reason string) {
 		p.left(i, cause)
 	}
 	p.classes[i] = stopping
-	w.State, w.DrainCause, w.KillAt = pool.WorkerStopping, cause, killAt
-	p.result.wake(p.Now, killAt)
+	w.State, w.DrainCause, w.StoppingAt, w.KillAt = pool.WorkerStopping, cause, p.Now, killAt
+	p.endStopping(i)
 }
 
 // left keeps the census true when a worker begins to leave.
@@ -88,16 +88,24 @@ func (p *planning) left(i int, cause pool.DrainCause) {
 
 // end moves workers that are leaving on: draining ones to their stop, condemned ones to their kill.
 func (p *planning) end() {
-	for i, w := range p.Workers {
-		switch {
-		case p.classes[i] == draining:
+	for i := range p.Workers {
+		switch p.classes[i] {
+		case draining:
 			p.endDraining(i)
-		case p.classes[i] == stopping && (p.force || !p.Now.Before(w.KillAt)):
-			p.result.act(Action{Kind: Kill, WorkerID: w.ID, Cause: w.DrainCause, Reason: killReason(p.force)})
-		case p.classes[i] == stopping:
-			p.result.wake(p.Now, w.KillAt)
+		case stopping:
+			p.endStopping(i)
 		}
 	}
+}
+
+// endStopping kills a condemned worker once its time is over.
+func (p *planning) endStopping(i int) {
+	w := p.Workers[i]
+	if at := killAt(p.World, w); !p.force && p.Now.Before(at) {
+		p.result.wake(p.Now, at)
+		return
+	}
+	p.result.act(Action{Kind: Kill, WorkerID: w.ID, Cause: w.DrainCause, Reason: killReason(p.force)})
 }
 
 func killReason(force bool) string {

@@ -3,6 +3,7 @@ package planner_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,8 @@ func TestPlansKeepTheirPromisesInEveryWorld(t *testing.T) {
 				s.Update.MaxUnavailable.Value = 1
 			}
 			s.Update.MinReady = pool.Duration(rapid.SampledFrom([]time.Duration{0, 3 * time.Second}).Draw(t, "min_ready"))
+			s.Remediation.Enabled = rapid.Bool().Draw(t, "remediation")
+			s.Remediation.MaxUnhealthy = amount(t, "max_unhealthy")
 			s.Drain.SignalAt = rapid.SampledFrom([]string{pool.SignalAfter, pool.SignalStart}).Draw(t, "signal_at")
 			s.Drain.DeregisterDelay = pool.Duration(rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "deregister_delay"))
 		})
@@ -33,6 +36,9 @@ func TestPlansKeepTheirPromisesInEveryWorld(t *testing.T) {
 		}()
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			checkedStep(t, f)
+			if f.Pool.Phase == pool.PhaseDestroyed {
+				return
+			}
 			disturb(t, f)
 		}
 		settle(t, f)
@@ -45,7 +51,7 @@ func amount(t *rapid.T, label string) pool.Amount {
 
 // disturb lets one thing happen.
 func disturb(t *rapid.T, f *fleet) {
-	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate"}
+	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate", "hot", "outage", "blind", "destroy"}
 	kind := rapid.SampledFrom(kinds).Draw(t, "event")
 	among := func(match func(pool.Worker) bool) (string, bool) {
 		var ids []string
@@ -61,6 +67,9 @@ func disturb(t *rapid.T, f *fleet) {
 	}
 	state := func(s pool.WorkerState) func(pool.Worker) bool {
 		return func(w pool.Worker) bool { return w.State == s }
+	}
+	if deleting := f.Pool.Phase == pool.PhaseDeleting; deleting && slices.Contains([]string{"resize", "retemplate", "hot", "destroy"}, kind) {
+		kind = "force" // a destroy is final: only force changes anything
 	}
 	switch kind {
 	case "ready":
@@ -98,59 +107,39 @@ func disturb(t *rapid.T, f *fleet) {
 	case "retemplate":
 		f.note("retemplate")
 		f.retemplate()
+	case "hot":
+		f.note("hot change")
+		f.Pool.Generation++
+		f.ask(pool.OperationUpdate, pool.ChangeHot)
+	case "outage":
+		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(1, 30).Draw(t, "minutes")) * time.Minute)
+		f.note("back after an outage")
+		f.Since = f.Now
+	case "blind":
+		f.Unobserved = true
+		checkedStep(t, f)
+		f.Unobserved = false
+	case "destroy", "force":
+		if rapid.IntRange(0, 4).Draw(t, "meant") == 0 { // seldom, to leave the others their turn
+			f.note(kind)
+			f.destroy(kind == "force")
+		}
 	}
 }
 
-// checkedStep is one step of the planner whose actions are held against the promises.
+// checkedStep is one step of the planner that is held against its promises.
 func checkedStep(t *rapid.T, f *fleet) {
-	before := f.World
-	before.Workers = slices.Clone(f.Workers)
-	wasAvailable := map[string]bool{}
-	for _, w := range before.Workers {
-		wasAvailable[w.ID] = planner.Available(f.Pool.Spec, w, f.Now)
-	}
+	before := f.snapshot()
 	r := f.step()
-	desired := f.Pool.Desired()
-	surge := f.Pool.Spec.Update.MaxSurge.RoundUp(desired)
-	unavailable := f.Pool.Spec.Update.MaxUnavailable.RoundDown(desired)
-	if surge == 0 && unavailable == 0 {
-		unavailable = 1
-	}
-
-	taken := 0
-	for _, a := range r.Actions {
-		if wasAvailable[a.WorkerID] {
-			taken++
-			wasAvailable[a.WorkerID] = false
-		}
-		if a.Kind == planner.Kill {
-			w := before.Workers[slices.IndexFunc(before.Workers, func(w pool.Worker) bool { return w.ID == a.WorkerID })]
-			if w.State != pool.WorkerStopping || f.Now.Before(w.KillAt) {
-				t.Fatalf("worker %s is killed in state %s, %s before its time", w.ID, w.State, w.KillAt.Sub(f.Now))
-			}
-		}
-	}
-	if left := f.available(); taken > 0 && left < desired-unavailable {
-		t.Fatalf("planned actions take %d workers and leave %d available, fewer than %d - %d", taken, left, desired, unavailable)
-	}
-	live := f.count(func(w pool.Worker) bool {
-		return !w.State.Leaving() || w.DrainCause == pool.DrainRollout || w.DrainCause == pool.DrainReplace
-	})
-	launched := slices.ContainsFunc(r.Actions, func(a planner.Action) bool { return a.Kind == planner.Launch })
-	if launched && live > desired+surge+1 {
-		t.Fatalf("%d workers are live after a launch, more than %d + %d and one replacement", live, desired, surge)
-	}
-	for _, a := range planner.Plan(f.World).Actions {
-		if a.Kind != planner.Kill {
-			t.Fatalf("the same moment planned twice acts twice: %s %s (%s)", a.Kind, a.WorkerID, a.Reason)
-		}
+	if found := breaches(before, r, f.snapshot()); len(found) > 0 {
+		t.Fatalf("%s\nin %s", strings.Join(found, "\n"), describe(f))
 	}
 }
 
 // settle stops the faults and asks for convergence within a bound.
 func settle(t *rapid.T, f *fleet) {
 	for _, w := range f.Workers {
-		if w.Health == pool.Unhealthy && rapid.Bool().Draw(t, "heals") {
+		if w.Health == pool.Unhealthy && (!f.Pool.Spec.Remediation.Enabled || rapid.Bool().Draw(t, "heals")) {
 			f.worker(w.ID).Health = pool.Healthy
 		}
 	}
@@ -158,7 +147,10 @@ func settle(t *rapid.T, f *fleet) {
 		checkedStep(t, f)
 		f.readyAll()
 		f.endAll()
-		if r := planner.Plan(f.World); r.Converged && len(r.Actions) == 0 {
+		if f.Pool.Phase == pool.PhaseDestroyed {
+			return
+		}
+		if r := planner.Plan(f.World); f.Pool.Phase != pool.PhaseDeleting && r.Converged && len(r.Actions) == 0 {
 			if n := f.available(); n != f.Pool.Desired() || len(f.Workers) != n {
 				t.Fatalf("converged with %d workers, %d available, of %d", len(f.Workers), n, f.Pool.Desired())
 			}

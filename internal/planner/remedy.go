@@ -22,6 +22,7 @@ func (p *planning) remedy() {
 	waiting := p.number(func(i int) bool { return p.classes[i] == sick && !p.succeeded(i) && !p.old[i] })
 	limit := p.Pool.Spec.Remediation.MaxUnhealthy.RoundDown(p.desired)
 	open := inReplacement+waiting > limit // too many are sick: one at a time
+	lost := p.lostSuccessors()
 	for i, w := range p.Workers {
 		if p.classes[i] != sick || p.old[i] || p.succeeded(i) {
 			continue
@@ -29,7 +30,7 @@ func (p *planning) remedy() {
 		if open && inReplacement > 0 {
 			return
 		}
-		n, since := p.history(w)
+		n, since := history(w, lost)
 		if at := since.Add(backoff(n)); p.Now.Before(at) {
 			p.result.wake(p.Now, at)
 			continue
@@ -49,14 +50,22 @@ func (p *planning) remedy() {
 
 // history counts the failures in a sick worker's place, and tells since when it needs a successor. A
 // successor that failed before it was of use counts too.
-func (p *planning) history(w pool.Worker) (int, time.Time) {
-	n, since := failures(w, w.HealthAt), w.HealthAt
+func history(w pool.Worker, lost map[string]pool.Worker) (int, time.Time) {
+	if successor, ok := lost[w.ID]; ok {
+		return failures(successor, successor.EndedAt), successor.EndedAt
+	}
+	return failures(w, w.HealthAt), w.HealthAt
+}
+
+// lostSuccessors are the newest failed successors, by the id of the worker whose place they were to take.
+func (p *planning) lostSuccessors() map[string]pool.Worker {
+	lost := map[string]pool.Worker{}
 	for _, v := range p.Vacancies {
-		if v.Worker.Replaces == w.ID {
-			n, since = failures(v.Worker, v.Worker.EndedAt), v.Worker.EndedAt
+		if v.Worker.Replaces != "" {
+			lost[v.Worker.Replaces] = v.Worker
 		}
 	}
-	return n, since
+	return lost
 }
 
 func (p *planning) endStuck() {
@@ -75,11 +84,18 @@ func (p *planning) endStuck() {
 // endSucceeded drains what has an available successor. A worker that recovered meanwhile goes all the same,
 // because the two count as one, but only when nobody misses it.
 func (p *planning) endSucceeded() {
+	available := p.number(p.available)
 	for i, w := range p.Workers {
 		successor, ok := p.replaced[w.ID]
-		missed := p.available(i) && p.number(p.available) <= p.floor
-		if ok && p.available(successor) && !p.leaving(i) && !missed {
-			p.condemn(i, pool.DrainReplace, "replaced by worker "+p.Workers[successor].ID)
+		if !ok || !p.available(successor) || p.leaving(i) {
+			continue
 		}
+		if p.available(i) {
+			if available <= p.floor {
+				continue
+			}
+			available--
+		}
+		p.condemn(i, pool.DrainReplace, "replaced by worker "+p.Workers[successor].ID)
 	}
 }

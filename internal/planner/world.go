@@ -8,8 +8,11 @@ import (
 
 // World is everything a plan follows from.
 type World struct {
-	Now  time.Time
-	Pool pool.Pool
+	Now time.Time
+	// Since is when the pool's workers began to be watched without a break. What passed before, nobody could
+	// answer, so no time that a worker or an operation is given ends because of it.
+	Since time.Time
+	Pool  pool.Pool
 	// Operations are the pool's running operations, oldest first.
 	Operations []pool.Operation
 	// Workers are those that have not ended, oldest first.

@@ -1,11 +1,9 @@
 package pool
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,34 +116,8 @@ func (k Kind) value(text string) any {
 	return text
 }
 
-var yamlPosition = regexp.MustCompile(`line (\d+)(?:, column (\d+))?:? ?`)
-
-// parse reads one document. JSON is read as the YAML that it is, so that both know their lines.
-func parse(data []byte) (*yaml.Node, error) {
-	var doc yaml.Node
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&doc); err != nil {
-		f := Fault{Reason: strings.TrimPrefix(err.Error(), "yaml: "), Valid: "one JSON or YAML document"}
-		if at := yamlPosition.FindStringSubmatch(f.Reason); at != nil {
-			f.Line, _ = strconv.Atoi(at[1])
-			f.Column, _ = strconv.Atoi(at[2])
-			f.Column = max(f.Column, 1)
-			f.Reason = strings.Replace(f.Reason, at[0], "", 1)
-		}
-		if len(bytes.TrimSpace(data)) == 0 {
-			f.Reason = "the document is empty"
-		}
-		return nil, Faults{f}
-	}
-	var second yaml.Node
-	if err := dec.Decode(&second); err == nil {
-		return nil, Faults{{Line: second.Line, Column: max(second.Column, 1), Reason: "a second document follows", Valid: "one JSON or YAML document"}}
-	}
-	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
-		return doc.Content[0], nil
-	}
-	return nil, Faults{{Reason: "the document is empty", Valid: "one JSON or YAML document"}}
-}
+// maxFaults bounds how many faults are listed, so that a large document of nonsense is answered briefly.
+const maxFaults = 100
 
 // reader turns nodes into JSON values by the table of fields, collecting faults.
 type reader struct {
@@ -155,9 +127,15 @@ type reader struct {
 }
 
 func (r *reader) fault(n *yaml.Node, path, reason, valid string) {
+	if len(r.faults) == maxFaults {
+		r.faults = append(r.faults, Fault{Reason: "there are more faults"})
+	}
+	if len(r.faults) > maxFaults {
+		return
+	}
 	f := Fault{Path: path, Reason: reason, Valid: valid, Line: n.Line, Column: n.Column}
 	if n.Kind == yaml.ScalarNode {
-		f.Value = strconv.Quote(n.Value)
+		f.Value = quoted(n.Value)
 	}
 	r.faults = append(r.faults, f)
 }
@@ -167,10 +145,15 @@ func (r *reader) resolve(n *yaml.Node, path string) (*yaml.Node, bool) {
 	if r.budget--; r.budget == 0 {
 		r.fault(n, path, "the document is too large", fmt.Sprintf("at most %d values, aliases expanded", maxNodes))
 	}
+	return target(n), r.budget > 0
+}
+
+// target is the node that an alias stands for.
+func target(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
-		n = n.Alias
+		return n.Alias
 	}
-	return n, r.budget > 0
+	return n
 }
 
 func (r *reader) object(n *yaml.Node, path string) map[string]any {
@@ -210,10 +193,8 @@ func (r *reader) leaf(n *yaml.Node, path string, kind Kind) any {
 	case KindMap:
 		m := map[string]any{}
 		r.members(n, path, func(key, value *yaml.Node) {
-			if isNull(value) {
-				if r.keepNull {
-					m[key.Value] = nil
-				}
+			if r.keepNull && isNull(value) {
+				m[key.Value] = nil
 				return
 			}
 			m[key.Value] = r.scalar(value, fmt.Sprintf("%s[%q]", path, key.Value), KindString)
@@ -259,13 +240,18 @@ func (r *reader) members(n *yaml.Node, path string, visit func(key, value *yaml.
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		if seen[key.Value] {
+		key := target(n.Content[i])
+		switch {
+		case key.Kind == yaml.ScalarNode && key.ShortTag() == "!!merge":
+			r.fault(key, path, "merges are not read", "the fields written out, or an alias for the whole object")
+		case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
+			r.fault(key, path, "a key is not text", examples[KindString])
+		case seen[key.Value]:
 			r.fault(key, join(path, key.Value), "is there twice", "each field once")
-			continue
+		default:
+			seen[key.Value] = true
+			visit(key, n.Content[i+1])
 		}
-		seen[key.Value] = true
-		visit(key, n.Content[i+1])
 	}
 }
 
@@ -280,7 +266,9 @@ var tags = map[Kind][]string{
 }
 
 var examples = map[Kind]string{
-	KindString:   "text (numbers, true and false in quotes)",
+	KindString:   "text (numbers, dates, true and false in quotes)",
+	KindInt:      "a whole number in plain digits, like 3",
+	KindBool:     "true or false",
 	KindDuration: `a duration like "30s", "5m" or "1h30m"`,
 	KindBytes:    `a size like "10MiB"`,
 	KindAmount:   `a whole number, or a percentage like "25%"`,
@@ -291,26 +279,37 @@ func (r *reader) scalar(n *yaml.Node, path string, kind Kind) any {
 	if !ok {
 		return nil
 	}
-	valid := examples[kind]
-	if valid == "" {
-		valid = "a " + string(kind)
-	}
 	if n.Kind != yaml.ScalarNode || !slices.Contains(tags[kind], n.ShortTag()) {
-		r.fault(n, path, "is not a "+string(kind), valid)
+		r.fault(n, path, kind.mismatch(), examples[kind])
 		return nil
 	}
 	v, err := kind.read(n.Value)
-	if err != nil {
-		r.fault(n, path, "is not a "+string(kind), valid)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		r.fault(n, path, "is out of range", examples[kind])
+	case err != nil:
+		r.fault(n, path, kind.mismatch(), examples[kind])
 	}
 	return v
+}
+
+// mismatch says in words that a value is not of the kind.
+func (k Kind) mismatch() string {
+	if k == KindBool {
+		return "is neither true nor false"
+	}
+	return "is not a " + string(k)
 }
 
 // read turns a written scalar into its JSON value, or says that it is none.
 func (k Kind) read(text string) (any, error) {
 	switch k {
 	case KindInt:
-		return strconv.ParseInt(text, 10, 64)
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err == nil && strconv.FormatInt(n, 10) != text {
+			err = errors.New("written in a way that not all readers agree on, like 010 or +5")
+		}
+		return n, err
 	case KindBool:
 		if text != "true" && text != "false" {
 			return nil, errors.New("neither true nor false")
@@ -329,7 +328,10 @@ func (k Kind) read(text string) (any, error) {
 	return text, nil
 }
 
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+func isNull(n *yaml.Node) bool {
+	n = target(n)
+	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+}
 
 func join(path, name string) string {
 	if path == "" {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,15 @@ func (f Fault) String() string {
 		b.WriteString("; valid: " + f.Valid)
 	}
 	return b.String()
+}
+
+// quoted is a value as a fault shows it: as much as tells it apart.
+func quoted(value string) string {
+	const enough = 200
+	if runes := []rune(value); len(runes) > enough {
+		return strconv.Quote(string(runes[:enough])) + "…"
+	}
+	return strconv.Quote(value)
 }
 
 // Faults is the error of an invalid spec: all of its faults, never empty.

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -141,6 +142,17 @@ var fieldByPath = func() map[string]Field {
 	m := make(map[string]Field, len(Fields))
 	for _, f := range Fields {
 		m[f.Path] = f
+	}
+	return m
+}()
+
+// patterns are the compiled patterns of Fields.
+var patterns = func() map[string]*regexp.Regexp {
+	m := map[string]*regexp.Regexp{}
+	for _, f := range Fields {
+		if f.Pattern != "" {
+			m[f.Pattern] = regexp.MustCompile(f.Pattern)
+		}
 	}
 	return m
 }()

@@ -60,11 +60,11 @@ func ParseBytes(s string) (Bytes, error) {
 		if !ok {
 			continue
 		}
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || n < 0 || n > math.MaxInt64/u.factor {
+		n, err := strconv.ParseUint(digits, 10, 63) // which takes no sign
+		if err != nil || int64(n) > math.MaxInt64/u.factor {
 			break
 		}
-		return Bytes(n * u.factor), nil
+		return Bytes(int64(n) * u.factor), nil
 	}
 	return 0, fmt.Errorf("%q is not a size like \"10MiB\"", s)
 }
@@ -95,11 +95,11 @@ type Amount struct {
 // ParseAmount reads a whole number from 0, or a percentage from 0% up.
 func ParseAmount(s string) (Amount, error) {
 	digits, percent := strings.CutSuffix(s, "%")
-	n, err := strconv.ParseInt(digits, 10, 32)
-	if err != nil || n < 0 {
+	n, err := strconv.ParseUint(digits, 10, 31)
+	if err != nil {
 		return Amount{}, fmt.Errorf("%q is neither a whole number nor a percentage", s)
 	}
-	return Amount{n, percent}, nil
+	return Amount{int64(n), percent}, nil
 }
 
 // RoundUp is the amount of a pool of the given size; a part of a worker counts as one.

@@ -52,10 +52,10 @@ func (f Field) Check(v any) Faults {
 	text := leafText(v)
 	switch {
 	case len(f.Enum) > 0 && !slices.Contains(f.Enum, text),
-		f.Pattern != "" && !regexp.MustCompile(f.Pattern).MatchString(text),
+		f.Pattern != "" && !patterns[f.Pattern].MatchString(text),
 		f.Min != "" && f.Kind.compare(text, f.Min) < 0,
 		f.Max != "" && f.Kind.compare(text, f.Max) > 0:
-		return Faults{{Path: f.Path, Value: strconv.Quote(text), Reason: "is out of range", Valid: f.valid()}}
+		return Faults{{Path: f.Path, Value: quoted(text), Reason: "is out of range", Valid: f.valid()}}
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ var rules = []rule{
 	}},
 	{[]string{"update.min_ready", "update.progress_deadline"}, func(s Spec) Faults {
 		if u := s.Update; u.MinReady >= u.ProgressDeadline {
-			return Faults{{Path: "update.min_ready", Value: strconv.Quote(u.MinReady.String()), Reason: "is not below update.progress_deadline, so every rollout would fail", Valid: "less than " + u.ProgressDeadline.String()}}
+			return Faults{{Path: "update.min_ready", Value: quoted(u.MinReady.String()), Reason: "is not below update.progress_deadline, so every rollout would fail", Valid: "less than " + u.ProgressDeadline.String()}}
 		}
 		return nil
 	}},
@@ -161,7 +161,7 @@ func mapFaults(path string, m map[string]string, key *regexp.Regexp, valid strin
 	for _, k := range sortedKeys(m) {
 		at := fmt.Sprintf("%s[%q]", path, k)
 		if key != nil && !key.MatchString(k) {
-			faults = append(faults, Fault{Path: at, Value: strconv.Quote(k), Reason: "the key is not valid", Valid: valid})
+			faults = append(faults, Fault{Path: at, Value: quoted(k), Reason: "the key is not valid", Valid: valid})
 		}
 		if len(m[k]) > maxValue {
 			faults = append(faults, Fault{Path: at, Reason: fmt.Sprintf("the value has %d bytes", len(m[k])), Valid: fmt.Sprintf("at most %d bytes", maxValue)})
@@ -174,7 +174,7 @@ func mapFaults(path string, m map[string]string, key *regexp.Regexp, valid strin
 func nulFaults(path string, values []string) (faults Faults) {
 	for i, v := range values {
 		if strings.ContainsRune(v, 0) {
-			faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", path, i), Value: strconv.Quote(v), Reason: "holds a NUL byte", Valid: "text without NUL"})
+			faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", path, i), Value: quoted(v), Reason: "holds a NUL byte", Valid: "text without NUL"})
 		}
 	}
 	return faults
@@ -200,7 +200,7 @@ func portReferences(s Spec) (faults Faults) {
 				if len(given) > 0 {
 					valid = "${" + strings.Join(given, "}, ${") + "}, or " + valid
 				}
-				faults = append(faults, Fault{Path: fmt.Sprintf("worker.command[%d]", i), Value: strconv.Quote(arg), Reason: ref[0] + " names no declared port", Valid: valid})
+				faults = append(faults, Fault{Path: fmt.Sprintf("worker.command[%d]", i), Value: quoted(arg), Reason: ref[0] + " names no declared port", Valid: valid})
 			}
 		}
 	}
@@ -212,9 +212,9 @@ func environment(s Spec) (faults Faults) {
 		at := fmt.Sprintf("worker.env[%q]", k)
 		switch {
 		case !envName.MatchString(k):
-			faults = append(faults, Fault{Path: at, Value: strconv.Quote(k), Reason: "is not a name of an environment variable", Valid: "letters, digits and '_', not starting with a digit"})
+			faults = append(faults, Fault{Path: at, Value: quoted(k), Reason: "is not a name of an environment variable", Valid: "letters, digits and '_', not starting with a digit"})
 		case k == "PORT", strings.HasPrefix(k, "POOLKEEPER_"):
-			faults = append(faults, Fault{Path: at, Value: strconv.Quote(k), Reason: "is set by Poolkeeper", Valid: "any name but PORT and POOLKEEPER_*"})
+			faults = append(faults, Fault{Path: at, Value: quoted(k), Reason: "is set by Poolkeeper", Valid: "any name but PORT and POOLKEEPER_*"})
 		case strings.ContainsRune(s.Worker.Env[k], 0):
 			faults = append(faults, Fault{Path: at, Reason: "holds a NUL byte", Valid: "text without NUL"})
 		}
@@ -228,9 +228,9 @@ func portNames(s Spec) (faults Faults) {
 		at := fmt.Sprintf("worker.ports[%d].name", i)
 		switch {
 		case !portName.MatchString(p.Name):
-			faults = append(faults, Fault{Path: at, Value: strconv.Quote(p.Name), Reason: "is not a name of a port", Valid: "1 to 15 of a-z, 0-9 and '-', starting with a letter"})
+			faults = append(faults, Fault{Path: at, Value: quoted(p.Name), Reason: "is not a name of a port", Valid: "1 to 15 of a-z, 0-9 and '-', starting with a letter"})
 		case seen[p.Name]:
-			faults = append(faults, Fault{Path: at, Value: strconv.Quote(p.Name), Reason: "is there twice", Valid: "a name of its own for each port"})
+			faults = append(faults, Fault{Path: at, Value: quoted(p.Name), Reason: "is there twice", Valid: "a name of its own for each port"})
 		}
 		seen[p.Name] = true
 	}
@@ -255,7 +255,7 @@ func probePort(s Spec) Faults {
 	case len(names) == 0:
 		return Faults{{Path: probe, Reason: "asks a port, but worker.ports declares none", Valid: "declare a port in worker.ports"}}
 	case asked != "" && !slices.Contains(names, asked):
-		return Faults{{Path: path, Value: strconv.Quote(asked), Reason: "names no port of worker.ports", Valid: strings.Join(names, ", ")}}
+		return Faults{{Path: path, Value: quoted(asked), Reason: "names no port of worker.ports", Valid: strings.Join(names, ", ")}}
 	}
 	return nil
 }

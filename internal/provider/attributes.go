@@ -35,14 +35,15 @@ var objectDocs = map[string]string{
 	"logs":            "What is kept of each worker's output.",
 }
 
-// hclNotes is what the docs of a field say beyond the table, because it is so in HCL only.
+// hclNotes is what the docs of a field say beyond the table, because it is so in Terraform only.
 var hclNotes = map[string]string{
+	"size":           "Has to be set.",
 	"worker.command": "In HCL, write `$${PORT}` for `${PORT}`: a single `$` would be Terraform's own template.",
 }
 
 var changeDocs = map[pool.Change]string{
 	pool.ChangeCreation: "Read at creation only.",
-	pool.ChangeHot:      "Changed in place; no worker is touched.",
+	pool.ChangeHot:      "Changed in place; no worker is replaced.",
 	pool.ChangeContract: "Changed in place; living workers follow without a restart.",
 	pool.ChangeRolling:  "A change replaces the workers step by step.",
 	pool.ChangeReplace:  "A change replaces the pool.",
@@ -79,13 +80,22 @@ func poolAttributes(ctx context.Context) map[string]schema.Attribute {
 	for _, r := range reportedAttributes {
 		attributes[r.name] = r.resourceAttribute()
 	}
-	attributes["timeouts"] = timeouts.Attributes(ctx, timeouts.Opts{
+	attributes["timeouts"] = timeoutAttributes(ctx)
+	return attributes
+}
+
+func timeoutAttributes(ctx context.Context) schema.Attribute {
+	a := timeouts.Attributes(ctx, timeouts.Opts{
 		Create: true, Update: true, Delete: true,
 		CreateDescription: "Time to wait for the creation, like `10m`. When it has passed, the apply ends with a warning, the creation goes on, and the next apply waits for it again. Left out, only `update.progress_deadline` ends a creation that is stuck.",
 		UpdateDescription: "Time to wait for a change, like `10m`. When it has passed, the apply ends with an error, the change goes on, and the next apply waits for it again.",
 		DeleteDescription: "Time to wait for the destruction, like `10m`. When it has passed, the apply ends with an error that names what is left; the destruction goes on.",
 	})
-	return attributes
+	if object, ok := a.(schema.SingleNestedAttribute); ok {
+		object.MarkdownDescription = "How long an apply waits. Left out, it waits until the operation has ended. A change of them alone asks the manager nothing."
+		return object
+	}
+	return a
 }
 
 func specAttributes(ctx context.Context, object *node) map[string]schema.Attribute {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -86,13 +85,6 @@ func (e environment) settle(s settings) (settings, diag.Diagnostics) {
 		diags.AddAttributeError(path.Root("endpoint"), "No manager is named",
 			why+", and the provider starts no manager of its own on it without being told where. Set endpoint (or "+envEndpoint+") to a manager that keeps running, or data_dir (or "+envDataDir+") to a directory that stays.")
 		return s, diags
-	}
-	if s.dataDir != "" {
-		dir, err := filepath.Abs(s.dataDir)
-		if err != nil {
-			diags.AddAttributeError(path.Root("data_dir"), "data_dir cannot be found", err.Error())
-		}
-		s.dataDir = dir
 	}
 	return s, diags
 }

@@ -14,8 +14,6 @@ import (
 )
 
 func TestTheManagerIsChosenByConfigurationThenEnvironment(t *testing.T) {
-	here, err := filepath.Abs("data")
-	require.NoError(t, err)
 	for name, row := range map[string]struct {
 		goos     string
 		env      map[string]string
@@ -28,7 +26,6 @@ func TestTheManagerIsChosenByConfigurationThenEnvironment(t *testing.T) {
 		"an endpoint of the environment":   {env: map[string]string{envEndpoint: "http://e", envToken: "t"}, expected: settings{endpoint: "http://e", token: "t"}},
 		"a token of both":                  {env: map[string]string{envToken: "theirs"}, config: settings{endpoint: "http://a", token: "ours"}, expected: settings{endpoint: "http://a", token: "ours"}},
 		"a directory":                      {config: settings{dataDir: "/d"}, expected: settings{dataDir: "/d"}},
-		"a relative directory":             {config: settings{dataDir: "data"}, expected: settings{dataDir: here}},
 		"a directory of the environment":   {env: map[string]string{envDataDir: "/e"}, expected: settings{dataDir: "/e"}},
 		"both":                             {config: settings{endpoint: "http://a", dataDir: "/d"}, fault: "exclude each other"},
 		"both in the environment":          {env: map[string]string{envEndpoint: "http://e", envDataDir: "/e"}, fault: "exclude each other"},
@@ -73,7 +70,7 @@ func TestAnUnknownConnectionIsNeverTheLocalManager(t *testing.T) {
 			}
 			server, err := providerserver.NewProtocol6WithError(newProvider("test", dialed, environmentOf("linux", map[string]string{envEndpoint: "http://e"}))())()
 			require.NoError(t, err)
-			tf := &terraform{t: t, server: server, schema: known.schema, state: known.state, private: known.private}
+			tf := &core{t: t, server: server, schema: known.schema, state: known.state, private: known.private}
 			require.Empty(t, tf.configure(object{attribute: unknown}))
 			fake.mutations()
 

@@ -20,7 +20,7 @@ func sleeping() object {
 }
 
 // remembered reads the memory out of the private state.
-func (tf *terraform) remembered() (m memory) {
+func (tf *core) remembered() (m memory) {
 	tf.t.Helper()
 	var private map[string]json.RawMessage
 	require.NoError(tf.t, json.Unmarshal(tf.private, &private))
@@ -81,16 +81,16 @@ func TestACreationThatFailedIsAnErrorWithTheReasonAndTheLog(t *testing.T) {
 func TestWhoeverStopsWaitingForACreationGetsTheStateAndAWarning(t *testing.T) {
 	for name, row := range map[string]struct {
 		timeouts object
-		stop     func(tf *terraform, fake *fakeManager)
+		stop     func(tf *core, fake *fakeManager)
 		warning  string
 	}{
-		"Terraform is told to stop": {nil, func(tf *terraform, _ *fakeManager) {
+		"Terraform is told to stop": {nil, func(tf *core, _ *fakeManager) {
 			_, err := tf.server.StopProvider(context.Background(), &tfprotov6.StopProviderRequest{})
 			require.NoError(tf.t, err)
 		}, "told to stop"},
-		"the timeout passes":          {object{"create": "50ms"}, func(*terraform, *fakeManager) {}, "timeout of 50ms passed"},
-		"a timeout of nothing passes": {object{"create": "0s"}, func(*terraform, *fakeManager) {}, "timeout of 0s passed"},
-		"the manager is out of reach": {nil, func(_ *terraform, fake *fakeManager) { fake.lose() }, "cannot be asked any more"},
+		"the timeout passes":          {object{"create": "50ms"}, func(*core, *fakeManager) {}, "timeout of 50ms passed"},
+		"a timeout of nothing passes": {object{"create": "0s"}, func(*core, *fakeManager) {}, "timeout of 0s passed"},
+		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "cannot be asked any more"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()

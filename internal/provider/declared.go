@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/big"
 	"strings"
 	"sync"
@@ -146,31 +147,28 @@ func (d *declared) note(n *node, sets ...map[string]bool) {
 }
 
 // jsonValue is a wholly known leaf as a JSON value; a map's null values are left out, as if not written.
+// What is of no type that a leaf can have is null.
 func jsonValue(v tftypes.Value) any {
 	if v.IsNull() {
 		return nil
 	}
-	var text string
-	var number big.Float
-	var truth bool
-	var list []tftypes.Value
-	var members map[string]tftypes.Value
-	switch {
-	case v.As(&text) == nil:
-		return text
-	case v.As(&number) == nil:
+	switch t := v.Type(); {
+	case t.Is(tftypes.String):
+		return as[string](v)
+	case t.Is(tftypes.Number):
+		number := as[big.Float](v)
 		return json.Number(number.Text('f', -1))
-	case v.As(&truth) == nil:
-		return truth
-	case v.As(&list) == nil:
-		values := make([]any, len(list))
-		for i, item := range list {
-			values[i] = jsonValue(item)
+	case t.Is(tftypes.Bool):
+		return as[bool](v)
+	case t.Is(tftypes.List{}):
+		values := []any{}
+		for _, item := range as[[]tftypes.Value](v) {
+			values = append(values, jsonValue(item))
 		}
 		return values
-	case v.As(&members) == nil:
+	case t.Is(tftypes.Map{}), t.Is(tftypes.Object{}):
 		values := map[string]any{}
-		for key, item := range members {
+		for key, item := range as[map[string]tftypes.Value](v) {
 			if !item.IsNull() {
 				values[key] = jsonValue(item)
 			}
@@ -178,4 +176,12 @@ func jsonValue(v tftypes.Value) any {
 		return values
 	}
 	return nil
+}
+
+// as reads a known value whose type is settled.
+func as[T any](v tftypes.Value) (result T) {
+	if err := v.As(&result); err != nil {
+		panic(fmt.Sprintf("a %s is always read as a %T: %v", v.Type(), result, err))
+	}
+	return result
 }

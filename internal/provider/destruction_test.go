@@ -47,13 +47,13 @@ func TestADestroyOfWhatIsGoneIsFine(t *testing.T) {
 }
 
 func TestADestroyThatLeavesSomethingSaysWhatAndKeepsThePool(t *testing.T) {
-	stop := func(tf *terraform) {
+	stop := func(tf *core) {
 		_, err := tf.server.StopProvider(context.Background(), &tfprotov6.StopProviderRequest{})
 		require.NoError(tf.t, err)
 	}
 	for name, row := range map[string]struct {
 		timeouts any
-		stop     func(tf *terraform)
+		stop     func(tf *core)
 		expected string
 	}{
 		"the timeout passes":        {object{"delete": "50ms"}, nil, "timeout of 50ms passed"},

@@ -251,7 +251,16 @@ func (f *fakeManager) PoolByUID(_ context.Context, uid string) (pool.View, error
 	return f.view(v), nil
 }
 
-func (f *fakeManager) Pools(context.Context) ([]pool.View, error) { return nil, nil }
+func (f *fakeManager) Pools(context.Context) (views []pool.View, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range f.pools {
+		if v.Phase != pool.PhaseDestroyed {
+			views = append(views, f.view(v))
+		}
+	}
+	return views, nil
+}
 
 func (f *fakeManager) Create(_ context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
 	done, err := f.begin("Create", spec.Name)

@@ -38,6 +38,11 @@ func planDestruction(prior tftypes.Value) (diags diag.Diagnostics) {
 // planUpdate announces a change of a pool that exists, out of prior state, the proposed values and the
 // table of changes alone.
 func planUpdate(prior, proposed tftypes.Value) planned {
+	if proposed.Equal(prior) { // what most plans of most pools come to
+		values := map[string]tftypes.Value{}
+		diags := planAttachment(prior, proposed, values)
+		return planned{value: withValues(proposed, values), diags: diags}
+	}
 	before, after := declare(prior), declare(proposed)
 	certain, possible := pool.ChangeNone, pool.ChangeNone
 	changed := map[string]bool{}

@@ -82,7 +82,7 @@ func TestAPlanAnnouncesTheKindOfEveryFieldsChange(t *testing.T) {
 }
 
 // requireMovers: what moves by itself is unknown in a plan that changes something, and what does not, stays.
-func requireMovers(t *testing.T, tf *terraform, p plan) {
+func requireMovers(t *testing.T, tf *core, p plan) {
 	t.Helper()
 	for _, r := range reportedAttributes {
 		switch v := valueAt(p.value, r.name); {

@@ -69,15 +69,15 @@ func TestAnUpdateThatFailedIsAnErrorAndTheNextApplyTriesAgain(t *testing.T) {
 func TestWhoeverStopsWaitingForAnUpdateGetsAnErrorAndTheNewState(t *testing.T) {
 	for name, row := range map[string]struct {
 		timeouts object
-		stop     func(tf *terraform, fake *fakeManager)
+		stop     func(tf *core, fake *fakeManager)
 		expected string
 	}{
-		"Terraform is told to stop": {nil, func(tf *terraform, _ *fakeManager) {
+		"Terraform is told to stop": {nil, func(tf *core, _ *fakeManager) {
 			_, err := tf.server.StopProvider(context.Background(), &tfprotov6.StopProviderRequest{})
 			require.NoError(tf.t, err)
 		}, "told to stop"},
-		"the timeout passes":          {object{"update": "50ms"}, func(*terraform, *fakeManager) {}, "timeout of 50ms passed"},
-		"the manager is out of reach": {nil, func(_ *terraform, fake *fakeManager) { fake.lose() }, "cannot be asked any more"},
+		"the timeout passes":          {object{"update": "50ms"}, func(*core, *fakeManager) {}, "timeout of 50ms passed"},
+		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "cannot be asked any more"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()

@@ -62,7 +62,13 @@ func (m *manager) lastWords() error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("the manager said:\n%s", said[max(0, len(said)-4096):])
+	return fmt.Errorf("the manager said:\n%s", end(said))
+}
+
+// end is as much of an output as tells why it ended badly.
+func end(said []byte) []byte {
+	const enough = 4096
+	return said[max(0, len(said)-enough):]
 }
 
 // stop removes every pool with its workers and ends the manager, also when ctx has ended.

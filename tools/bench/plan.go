@@ -35,7 +35,7 @@ resource "poolkeeper_resource_pool" "each" {
   initialization = "empty"
   labels         = { team = "platform" }
   worker = {
-    command = ["/usr/local/bin/consume", "--queue", each.key]
+    command = [%q, "3600"]
     env     = { LOG_LEVEL = "info" }
     ports   = [{ name = "http" }]
   }
@@ -92,6 +92,10 @@ func (t tfRunner) dataDir() string { return filepath.Join(t.dir, "data") }
 // lay puts a provider into the mirror and initializes a configuration that uses it.
 func (t tfRunner) lay(ctx context.Context, provider, program string) (configuration string, err error) {
 	const version = "0.1.0"
+	sleep, err := exec.LookPath("sleep") // no pool has a worker, but a program has to be there
+	if err != nil {
+		return "", err
+	}
 	plugin := filepath.Join(t.mirror, "registry.terraform.io", "poolkeeper", provider, version, runtime.GOOS+"_"+runtime.GOARCH)
 	if err := os.MkdirAll(plugin, 0o700); err != nil {
 		return "", err
@@ -104,7 +108,7 @@ func (t tfRunner) lay(ctx context.Context, provider, program string) (configurat
 		return "", err
 	}
 	files := map[string]string{
-		filepath.Join(configuration, "main.tf"): fmt.Sprintf(estateConfig, provider, estate),
+		filepath.Join(configuration, "main.tf"): fmt.Sprintf(estateConfig, provider, estate, sleep),
 		t.cliConfig():                           fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", t.mirror),
 	}
 	for path, text := range files {
@@ -120,14 +124,14 @@ func (t tfRunner) cliConfig() string { return filepath.Join(t.dir, "terraform.rc
 func (t tfRunner) run(ctx context.Context, configuration string, args ...string) error {
 	cmd := exec.CommandContext(ctx, t.terraform, args...)
 	cmd.Dir = configuration
-	cmd.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+t.cliConfig(), "CHECKPOINT_DISABLE=1", "NO_COLOR=1", "POOLKEEPER_DATA_DIR="+t.dataDir())
+	cmd.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+t.cliConfig(), "CHECKPOINT_DISABLE=1", "TF_CLI_ARGS=-no-color", "POOLKEEPER_DATA_DIR="+t.dataDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", filepath.Base(t.terraform), strings.Join(args, " "), err, said.Bytes())
+		return fmt.Errorf("%s %s: %w\n%s", filepath.Base(t.terraform), strings.Join(args, " "), err, end(said.Bytes()))
 	}
 	return nil
 }

@@ -89,7 +89,10 @@ func beBlocked() error {
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &mask, nil); err != nil {
 		return err
 	}
-	return syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), roleVariable+"="+roleManager))
+	if err := os.Setenv(roleVariable, roleManager); err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 }
 
 func beLimbo() error {
@@ -102,22 +105,43 @@ func beLimbo() error {
 	return syscall.Exec("/bin/sleep", []string{"sleep", "1000"}, strings.Split(os.Getenv(shellVar), "\n"))
 }
 
-const (
-	testManager  = "m1"
-	testIdentity = testManager + "/i1"
-	testPool     = "p1"
-)
+const testPool = "p1"
 
+// testConfig gives every data directory a manager of its own, so that tests do not see each other's
+// workers.
 func testConfig(dir string) Config {
-	return Config{DataDir: dir, Identity: testIdentity, ManagerID: testManager, Host: "here"}
+	id := "m" + strings.ReplaceAll(dir, "/", "-")
+	return Config{DataDir: dir, Identity: id + "/i1", ManagerID: id, Host: "here"}
 }
 
+// openRuntime opens a Runtime that is closed at the end of the test; then nothing that carries its
+// manager's id is left.
 func openRuntime(t testing.TB, dir string) *Runtime {
 	t.Helper()
 	r, err := Open(testConfig(dir))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	t.Cleanup(func() {
+		require.NoError(t, r.Close())
+		for _, p := range carriers(t, r.managerID) {
+			_ = unix.Kill(p.pid, unix.SIGKILL)
+		}
+	})
 	return r
+}
+
+// carriers are the processes that carry a manager's id.
+func carriers(t testing.TB, managerID string) (found []proc) {
+	t.Helper()
+	survey, err := newSurveyor("/nowhere")
+	require.NoError(t, err)
+	ids, err := processIDs()
+	require.NoError(t, err)
+	for _, id := range ids {
+		if p, err := survey.look(id); err == nil && p.marks.worker != "" && p.marks.manager() == managerID {
+			found = append(found, p)
+		}
+	}
+	return found
 }
 
 func launchOf(id string, command ...string) runtime.Launch {

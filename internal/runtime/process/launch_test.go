@@ -54,7 +54,7 @@ func TestAWorkersEnvironmentIsExactlyWhatItsSpecAndTheManagerSay(t *testing.T) {
 	t.Setenv("PATH", "/usr/bin:/bin")
 	t.Setenv("HOME", "/home/somebody")
 	r := openRuntime(t, t.TempDir())
-	common := []string{"POOLKEEPER_POOL=fleet", "POOLKEEPER_POOL_UID=p1", "POOLKEEPER_MANAGER=m1/i1"}
+	common := []string{"POOLKEEPER_POOL=fleet", "POOLKEEPER_POOL_UID=p1", "POOLKEEPER_MANAGER=" + r.identity}
 	for _, c := range []struct {
 		name string
 		env  map[string]string

@@ -17,9 +17,9 @@ import (
 
 const poolType = "poolkeeper_resource_pool"
 
-// terraform drives the provider as Terraform's core does, through the protocol, so that warnings, private
+// core drives the provider as Terraform's core does, through the protocol, so that warnings, private
 // state and single calls can be seen. What core itself checks is left to the tests with the real program.
-type terraform struct {
+type core struct {
 	t       *testing.T
 	server  tfprotov6.ProviderServer
 	schema  *tfprotov6.GetProviderSchemaResponse
@@ -47,19 +47,19 @@ func environmentOf(goos string, variables map[string]string) environment {
 	}}
 }
 
-func newTerraform(t *testing.T, manager client.Manager) *terraform {
+func newTerraform(t *testing.T, manager client.Manager) *core {
 	t.Helper()
 	return configured(t, manager, object{}, noEnvironment())
 }
 
-func configured(t *testing.T, manager client.Manager, config object, e environment) *terraform {
+func configured(t *testing.T, manager client.Manager, config object, e environment) *core {
 	t.Helper()
 	tf := unconfigured(t, manager, e)
 	require.Empty(t, tf.configure(config))
 	return tf
 }
 
-func unconfigured(t *testing.T, manager client.Manager, e environment) *terraform {
+func unconfigured(t *testing.T, manager client.Manager, e environment) *core {
 	t.Helper()
 	dialed := func(context.Context, settings) (client.Manager, error) { return manager, nil }
 	server, err := providerserver.NewProtocol6WithError(newProvider("test", dialed, e)())()
@@ -67,28 +67,28 @@ func unconfigured(t *testing.T, manager client.Manager, e environment) *terrafor
 	schema, err := server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	require.NoError(t, err)
 	require.Empty(t, summaries(schema.Diagnostics))
-	tf := &terraform{t: t, server: server, schema: schema}
+	tf := &core{t: t, server: server, schema: schema}
 	tf.state = tftypes.NewValue(tf.poolType(), nil)
 	return tf
 }
 
-func (tf *terraform) configure(config object) []string {
+func (tf *core) configure(config object) []string {
 	t := tf.schema.Provider.ValueType()
 	resp, err := tf.server.ConfigureProvider(tf.t.Context(), &tfprotov6.ConfigureProviderRequest{Config: tf.dynamic(t, value(tf.t, t, config))})
 	require.NoError(tf.t, err)
 	return summaries(resp.Diagnostics)
 }
 
-func (tf *terraform) poolType() tftypes.Type { return tf.schema.ResourceSchemas[poolType].ValueType() }
+func (tf *core) poolType() tftypes.Type { return tf.schema.ResourceSchemas[poolType].ValueType() }
 
-func (tf *terraform) dynamic(t tftypes.Type, v tftypes.Value) *tfprotov6.DynamicValue {
+func (tf *core) dynamic(t tftypes.Type, v tftypes.Value) *tfprotov6.DynamicValue {
 	tf.t.Helper()
 	d, err := tfprotov6.NewDynamicValue(t, v)
 	require.NoError(tf.t, err)
 	return &d
 }
 
-func (tf *terraform) unpacked(d *tfprotov6.DynamicValue) tftypes.Value {
+func (tf *core) unpacked(d *tfprotov6.DynamicValue) tftypes.Value {
 	tf.t.Helper()
 	v, err := d.Unmarshal(tf.poolType())
 	require.NoError(tf.t, err)
@@ -134,7 +134,7 @@ func value(t *testing.T, typ tftypes.Type, v any) tftypes.Value {
 }
 
 // validate returns the diagnostics of a configuration, as "attribute path: detail".
-func (tf *terraform) validate(config object) []*tfprotov6.Diagnostic {
+func (tf *core) validate(config object) []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	t := tf.poolType()
 	resp, err := tf.server.ValidateResourceConfig(tf.t.Context(), &tfprotov6.ValidateResourceConfigRequest{
@@ -153,15 +153,15 @@ type plan struct {
 }
 
 // empty says that the plan changes nothing.
-func (p plan) empty(tf *terraform) bool { return p.value.Equal(tf.state) }
+func (p plan) empty(tf *core) bool { return p.value.Equal(tf.state) }
 
 // plan plans a configuration over the present state.
-func (tf *terraform) plan(config object) plan {
+func (tf *core) plan(config object) plan {
 	tf.t.Helper()
 	return tf.planOver(tf.state, config)
 }
 
-func (tf *terraform) planOver(prior tftypes.Value, config object) plan {
+func (tf *core) planOver(prior tftypes.Value, config object) plan {
 	tf.t.Helper()
 	t := tf.poolType()
 	p := plan{config: value(tf.t, t, config)}
@@ -196,12 +196,12 @@ func proposed(config, prior tftypes.Value) tftypes.Value {
 }
 
 // apply applies a plan and takes over the new state.
-func (tf *terraform) apply(p plan) []*tfprotov6.Diagnostic {
+func (tf *core) apply(p plan) []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	return tf.applyUnder(tf.t.Context(), p)
 }
 
-func (tf *terraform) applyUnder(ctx context.Context, p plan) []*tfprotov6.Diagnostic {
+func (tf *core) applyUnder(ctx context.Context, p plan) []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	t := tf.poolType()
 	resp, err := tf.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{
@@ -214,7 +214,7 @@ func (tf *terraform) applyUnder(ctx context.Context, p plan) []*tfprotov6.Diagno
 }
 
 // reaches plans and applies, and requires that neither says anything.
-func (tf *terraform) reaches(config object) {
+func (tf *core) reaches(config object) {
 	tf.t.Helper()
 	p := tf.plan(config)
 	require.Empty(tf.t, summaries(p.diagnostics))
@@ -223,7 +223,7 @@ func (tf *terraform) reaches(config object) {
 }
 
 // destroy plans and applies the end of the resource.
-func (tf *terraform) destroy() []*tfprotov6.Diagnostic {
+func (tf *core) destroy() []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	t := tf.poolType()
 	null := tftypes.NewValue(t, nil)
@@ -239,7 +239,7 @@ func (tf *terraform) destroy() []*tfprotov6.Diagnostic {
 }
 
 // refresh reads the resource and takes over what was read.
-func (tf *terraform) refresh() []*tfprotov6.Diagnostic {
+func (tf *core) refresh() []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	resp, err := tf.server.ReadResource(tf.t.Context(), &tfprotov6.ReadResourceRequest{
 		TypeName: poolType, CurrentState: tf.dynamic(tf.poolType(), tf.state), Private: tf.private,
@@ -252,7 +252,7 @@ func (tf *terraform) refresh() []*tfprotov6.Diagnostic {
 }
 
 // adopt imports a pool by its name and refreshes it.
-func (tf *terraform) adopt(name string) []*tfprotov6.Diagnostic {
+func (tf *core) adopt(name string) []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	resp, err := tf.server.ImportResourceState(tf.t.Context(), &tfprotov6.ImportResourceStateRequest{TypeName: poolType, ID: name})
 	require.NoError(tf.t, err)
@@ -310,7 +310,7 @@ func dotted(at *tftypes.AttributePath) string {
 }
 
 // shown is the present state's value at a dotted path: a string, an int64, a bool, nil or unknown.
-func (tf *terraform) shown(at string) any { return plain(valueAt(tf.state, at)) }
+func (tf *core) shown(at string) any { return plain(valueAt(tf.state, at)) }
 
 func plain(v tftypes.Value) any {
 	if !v.IsKnown() {

@@ -1,0 +1,1 @@
+terraform import poolkeeper_resource_pool.web web

@@ -1,0 +1,4 @@
+import {
+  to = poolkeeper_resource_pool.web
+  id = "web"
+}

@@ -1,0 +1,15 @@
+resource "poolkeeper_resource_pool" "test" {
+  name = "stuck"
+  size = 1
+
+  worker = {
+    command = ["sh", "-c", "echo going to sleep; exec sleep 1000"]
+    ports   = [{ name = "http" }]
+  }
+
+  drain = {
+    timeout          = "5s"
+    deregister_delay = "0s"
+    grace            = "1s"
+  }
+}

@@ -1,0 +1,20 @@
+resource "poolkeeper_resource_pool" "test" {
+  name        = "afterlife"
+  description = "changed"
+  size        = 1
+
+  runtime = {
+    process = { host = "somewhere-else" }
+  }
+
+  worker = {
+    command = ["sleep", "1000"]
+    env     = { COLOR = "green" }
+  }
+
+  drain = {
+    timeout          = "5s"
+    deregister_delay = "0s"
+    grace            = "1s"
+  }
+}

@@ -1,0 +1,18 @@
+resource "poolkeeper_resource_pool" "test" {
+  name = "written"
+  size = 1
+
+  worker = {
+    command = ["sleep", "1000"]
+  }
+
+  update = { max_surge = "025%" }
+
+  drain = {
+    timeout          = "300s"
+    deregister_delay = "0s"
+    grace            = "1s"
+  }
+
+  logs = { max_size = "1024KiB" }
+}

@@ -1,0 +1,22 @@
+resource "poolkeeper_resource_pool" "test" {
+  name        = "patient"
+  description = "waits"
+  size        = 1
+
+  worker = {
+    command = ["sleep", "1000"]
+    env     = { COLOR = "blue" }
+  }
+
+  drain = {
+    timeout          = "5s"
+    deregister_delay = "0s"
+    grace            = "1s"
+  }
+
+  timeouts = {
+    create = "10m"
+    update = "10m"
+    delete = "10m"
+  }
+}
