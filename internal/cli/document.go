@@ -64,7 +64,8 @@ func (e *faultsError) Error() string {
 	if len(e.faults) != 1 {
 		count = fmt.Sprintf("%d faults", len(e.faults))
 	}
-	lines := []string{fmt.Sprintf("%s is not valid: %s", e.name, count)}
+	lines := make([]string, 0, 1+len(e.faults))
+	lines = append(lines, fmt.Sprintf("%s is not valid: %s", e.name, count))
 	for _, f := range e.faults {
 		at := e.name
 		if f.Line > 0 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -130,4 +131,15 @@ func TestAFaultsPathIsSplitIntoSteps(t *testing.T) {
 	} {
 		require.Equal(t, want, steps(path), path)
 	}
+}
+
+func TestTheSchemaForEditorsIsPrinted(t *testing.T) {
+	plain(t)
+	got := command(t, nil, "", "validate", "--schema")
+	require.Zero(t, got.code, got.err)
+	var schema struct {
+		Properties map[string]any `json:"properties"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.out), &schema))
+	require.Contains(t, schema.Properties, "worker")
 }

@@ -379,13 +379,14 @@ const cookie = "TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf7
 func TestAProviderEndsWhenItsTerraformWasKilled(t *testing.T) {
 	p := newProgram(t)
 	terraform := exec.CommandContext(t.Context(), "sh", "-c", `"$0" & wait`, p.path)
-	terraform.Env = append(p.environment, cookie, "TMPDIR="+t.TempDir())
+	terraform.Env = slices.Concat(p.environment, []string{cookie, "TMPDIR=" + t.TempDir()})
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	defer read.Close()
 	terraform.Stdout = write
 	require.NoError(t, terraform.Start())
 	require.NoError(t, write.Close())
+	require.NoError(t, read.SetReadDeadline(time.Now().Add(2*time.Minute)))
 	handshake := make([]byte, 4)
 	_, err = io.ReadFull(read, handshake)
 	require.NoError(t, err)

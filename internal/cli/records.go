@@ -43,7 +43,7 @@ func (s *session) workerList() *cobra.Command {
 }
 
 func ports(byName map[string]int) string {
-	list := []string{}
+	list := make([]string, 0, len(byName))
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		list = append(list, fmt.Sprintf("%s=%d", name, byName[name]))
 	}

@@ -104,9 +104,7 @@ func (d DataDir) Running() (pid int, running bool, err error) {
 	if err != nil {
 		return 0, true, fmt.Errorf("read the manager's pid: %w", err)
 	}
-	if pid, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
-		return 0, true, nil
-	}
+	pid, _ = strconv.Atoi(strings.TrimSpace(string(text))) // it has the lock first, and then says so
 	return pid, true, nil
 }
 

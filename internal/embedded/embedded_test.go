@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -146,6 +147,7 @@ func TestAManagerHasNothingOfTheProgramThatStartedIt(t *testing.T) {
 	require.NoError(t, err)
 
 	// The pipe is at its end only if the manager, which still lives, does not hold it.
+	require.NoError(t, read.SetReadDeadline(time.Now().Add(time.Minute)))
 	rest, err := io.ReadAll(read)
 	require.NoError(t, err)
 	require.Empty(t, rest)
@@ -211,6 +213,24 @@ func TestAManagerThatIsGoneIsStartedAnew(t *testing.T) {
 			require.Len(t, starts(t, local.dir), 2)
 		})
 	}
+}
+
+func TestTheRefusalOfAnEndingManagerIsNotPassedOn(t *testing.T) {
+	local := at(t, dataDir(t), "0.1.0")
+	first := mustChange(t, local)
+	direct, err := local.direct()
+	require.NoError(t, err)
+	require.NoError(t, direct.Stop(t.Context()))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://poolkeeper/v1/pools/web:restart", strings.NewReader("{}"))
+	require.NoError(t, err)
+	resp, err := local.RoundTrip(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusAccepted, resp.StatusCode)
+	pid, running, err := local.dir.Running()
+	require.NoError(t, err)
+	require.True(t, running)
+	require.NotEqual(t, first, pid)
 }
 
 func TestAManagerThatFailsAtItsStartSaysWhy(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,6 +50,7 @@ func TestAChildNoticesThatItsParentWasKilled(t *testing.T) {
 	p.Stdout = write
 	require.NoError(t, p.Start())
 	require.NoError(t, write.Close())
+	require.NoError(t, read.SetReadDeadline(time.Now().Add(2*time.Minute)))
 	said := bufio.NewReader(read)
 	line, err := said.ReadString('\n')
 	require.NoError(t, err)

@@ -22,20 +22,20 @@ const (
 // classes is read from the top; the first match is a worker's class.
 var classes = []struct {
 	class class
-	holds func(World, pool.Worker) bool
+	holds func(*World, *pool.Worker) bool
 }{
-	{stopping, func(_ World, w pool.Worker) bool { return w.State == pool.WorkerStopping }},
-	{draining, func(_ World, w pool.Worker) bool { return w.State == pool.WorkerDraining }},
-	{stuck, func(world World, w pool.Worker) bool {
+	{stopping, func(_ *World, w *pool.Worker) bool { return w.State == pool.WorkerStopping }},
+	{draining, func(_ *World, w *pool.Worker) bool { return w.State == pool.WorkerDraining }},
+	{stuck, func(world *World, w *pool.Worker) bool {
 		return w.State != pool.WorkerReady && !world.Now.Before(stuckAt(world, w))
 	}},
-	{unready, func(_ World, w pool.Worker) bool { return w.State != pool.WorkerReady }},
-	{sick, func(_ World, w pool.Worker) bool { return w.Health == pool.Unhealthy }},
-	{settling, func(world World, w pool.Worker) bool { return world.Now.Before(settledAt(world, w)) }},
-	{available, func(World, pool.Worker) bool { return true }},
+	{unready, func(_ *World, w *pool.Worker) bool { return w.State != pool.WorkerReady }},
+	{sick, func(_ *World, w *pool.Worker) bool { return w.Health == pool.Unhealthy }},
+	{settling, func(world *World, w *pool.Worker) bool { return world.Now.Before(settledAt(world, w)) }},
+	{available, func(*World, *pool.Worker) bool { return true }},
 }
 
-func classify(world World, w pool.Worker) class {
+func classify(world *World, w *pool.Worker) class {
 	for _, row := range classes {
 		if row.holds(world, w) {
 			return row.class
@@ -44,17 +44,17 @@ func classify(world World, w pool.Worker) class {
 	panic("the last row always holds")
 }
 
-func stuckAt(world World, w pool.Worker) time.Time {
+func stuckAt(world *World, w *pool.Worker) time.Time {
 	return later(w.CreatedAt, world.Since).Add(world.Pool.Spec.Update.ProgressDeadline.Std())
 }
 
-func settledAt(world World, w pool.Worker) time.Time {
+func settledAt(world *World, w *pool.Worker) time.Time {
 	return w.ReadyAt.Add(world.Pool.Spec.Update.MinReady.Std())
 }
 
 // killAt is when a condemned worker is killed. After a break it has its grace once more, because nobody
 // knows whether its signal reached it.
-func killAt(world World, w pool.Worker) time.Time {
+func killAt(world *World, w *pool.Worker) time.Time {
 	return later(w.KillAt, world.Since.Add(world.Pool.Spec.Drain.Grace.Std()))
 }
 
@@ -67,7 +67,7 @@ func later(a, b time.Time) time.Time {
 
 // Available says whether a worker counts as available at the given time.
 func Available(spec pool.Spec, w pool.Worker, now time.Time) bool {
-	return classify(World{Now: now, Pool: pool.Pool{Spec: spec}}, w) == available
+	return classify(&World{Now: now, Pool: pool.Pool{Spec: spec}}, &w) == available
 }
 
 // census is the world's workers, counted once.
@@ -82,7 +82,7 @@ type census struct {
 	live     int // workers that take up room: all but those leaving by scale-in or destroy
 }
 
-func count(world World) census {
+func count(world *World) census {
 	c := census{
 		classes:  make([]class, len(world.Workers)),
 		old:      make([]bool, len(world.Workers)),
@@ -91,7 +91,8 @@ func count(world World) census {
 		desired:  world.Pool.Desired(),
 	}
 	target := world.Pool.Target()
-	for i, w := range world.Workers {
+	for i := range world.Workers {
+		w := &world.Workers[i]
 		c.at[w.ID] = i
 		c.classes[i] = classify(world, w)
 		c.old[i] = w.TemplateHash != target

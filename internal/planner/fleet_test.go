@@ -14,6 +14,7 @@ import (
 type fleet struct {
 	planner.World
 	ids   int
+	at    map[string]int // where workers were found, by id
 	ended []pool.Worker
 	log   strings.Builder
 }
@@ -88,9 +89,12 @@ func (f *fleet) step() planner.Result {
 
 // apply does what a result says.
 func (f *fleet) apply(r planner.Result) {
+	filled := map[string]bool{}
 	for _, a := range r.Actions {
 		f.do(a)
+		filled[a.Replaces] = true
 	}
+	f.Vacancies = slices.DeleteFunc(f.Vacancies, func(v planner.Vacancy) bool { return filled[v.Worker.ID] })
 	for _, p := range r.Progress {
 		i := slices.IndexFunc(f.Operations, func(o pool.Operation) bool { return o.ID == p.OperationID })
 		f.Operations[i].Remaining, f.Operations[i].Deadline = p.Remaining, p.Deadline
@@ -120,7 +124,6 @@ func (f *fleet) do(a planner.Action) {
 			ID: fmt.Sprintf("w%d", f.ids), State: pool.WorkerStarting, Health: pool.HealthUnknown, TemplateHash: f.Pool.Target(),
 			Replaces: a.Replaces, Attempt: a.Attempt, CreatedAt: f.Now, StartedAt: f.Now,
 		})
-		f.Vacancies = slices.DeleteFunc(f.Vacancies, func(v planner.Vacancy) bool { return v.Worker.ID == a.Replaces })
 	case planner.Drain:
 		w := f.worker(a.WorkerID)
 		w.State, w.DrainingAt, w.DrainCause = pool.WorkerDraining, f.Now, a.Cause
@@ -142,10 +145,15 @@ func (f *fleet) lives(id string) bool {
 }
 
 func (f *fleet) worker(id string) *pool.Worker {
-	for i := range f.Workers {
-		if f.Workers[i].ID == id {
-			return &f.Workers[i]
-		}
+	if i, known := f.at[id]; known && i < len(f.Workers) && f.Workers[i].ID == id {
+		return &f.Workers[i]
+	}
+	f.at = make(map[string]int, len(f.Workers))
+	for i, w := range f.Workers {
+		f.at[w.ID] = i
+	}
+	if i, known := f.at[id]; known {
+		return &f.Workers[i]
 	}
 	panic("no worker " + id)
 }

@@ -68,7 +68,7 @@ func (p *planning) follow(o pool.Operation, remaining int) {
 func (p *planning) deadline(o pool.Operation) time.Time {
 	deadline := later(o.Deadline, p.Since.Add(p.Pool.Spec.Update.ProgressDeadline.Std()))
 	for i, w := range p.Workers {
-		end := killAt(p.World, w)
+		end := killAt(&p.World, &w)
 		if p.classes[i] == draining {
 			d := p.Pool.Spec.Drain
 			end = w.DrainingAt.Add(d.DeregisterDelay.Std() + d.Timeout.Std() + d.Grace.Std())
@@ -152,7 +152,7 @@ func (p *planning) endAll(phase pool.OperationPhase, reason string) {
 // stubbornAt is when a condemned worker counts as one that cannot be removed. Every destroy that is asked
 // for tries anew.
 func (p *planning) stubbornAt(w pool.Worker) time.Time {
-	at := killAt(p.World, w)
+	at := killAt(&p.World, &w)
 	if p.force {
 		at = w.StoppingAt
 	}

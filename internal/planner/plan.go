@@ -15,7 +15,7 @@ func Plan(world World) Result {
 	if world.Unobserved || world.Pool.Phase == pool.PhaseDestroyed {
 		return r
 	}
-	p := &planning{World: world, census: count(world), result: &r, force: forced(world)}
+	p := &planning{World: world, census: count(&world), result: &r, force: forced(world)}
 	p.Workers = slices.Clone(p.Workers) // the steps note in them what is decided
 	p.end()
 	for decided := -1; decided < len(r.Actions); {
@@ -100,8 +100,8 @@ func (p *planning) end() {
 
 // endStopping kills a condemned worker once its time is over.
 func (p *planning) endStopping(i int) {
-	w := p.Workers[i]
-	if at := killAt(p.World, w); !p.force && p.Now.Before(at) {
+	w := &p.Workers[i]
+	if at := killAt(&p.World, w); !p.force && p.Now.Before(at) {
 		p.result.wake(p.Now, at)
 		return
 	}
@@ -215,10 +215,13 @@ func (p *planning) drainOld() {
 func (p *planning) launch() {
 	missing := p.desired - p.number(func(i int) bool { return p.staying(i) && !p.old[i] })
 	missing = min(missing, p.desired+p.surge-p.live)
-	vacancies := p.openVacancies()
-	for n := range max(missing, 0) {
+	if missing <= 0 {
+		return
+	}
+	vacancies, growth := p.openVacancies(), p.growth()
+	for n := range missing {
 		if n >= len(vacancies) {
-			p.start("", 0, p.growth())
+			p.start("", 0, growth)
 			continue
 		}
 		v := vacancies[n].Worker

@@ -74,9 +74,9 @@ func (p *planning) endStuck() {
 		case p.classes[i] == stuck:
 			p.condemn(i, pool.DrainReplace, fmt.Sprintf("not ready within %s", p.Pool.Spec.Update.ProgressDeadline))
 		case p.classes[i] == unready:
-			p.result.wake(p.Now, stuckAt(p.World, w))
+			p.result.wake(p.Now, stuckAt(&p.World, &w))
 		case p.classes[i] == settling:
-			p.result.wake(p.Now, settledAt(p.World, w))
+			p.result.wake(p.Now, settledAt(&p.World, &w))
 		}
 	}
 }

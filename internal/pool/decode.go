@@ -12,7 +12,7 @@ import (
 )
 
 // maxNodes bounds what aliases of a YAML document may expand to.
-const maxNodes = 1_000_000
+const maxNodes = 100_000
 
 // Decode reads one spec from JSON or YAML and fills in the defaults. It finds every unknown field and
 // every wrong type at once (Faults, each with line and column), and validates nothing beyond them.
@@ -104,7 +104,23 @@ func fromTree(tree map[string]any) (s Spec, err error) {
 		return Spec{}, err
 	}
 	err = json.Unmarshal(data, &s)
+	s.omitEmpty()
 	return s, err
+}
+
+// omitEmpty gives an empty map or list the one form of being left out, so that equal specs are the same.
+func (s *Spec) omitEmpty() {
+	for _, m := range []*map[string]string{&s.Labels, &s.Worker.Env, &s.RestartTriggers} {
+		if len(*m) == 0 {
+			*m = nil
+		}
+	}
+	if len(s.Worker.Command) == 0 {
+		s.Worker.Command = nil
+	}
+	if len(s.Worker.Ports) == 0 {
+		s.Worker.Ports = nil
+	}
 }
 
 // value is a written scalar as its JSON value.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 // announces: the plan's JSON says what kind of change it is, and what of the pool is not known before.
@@ -202,10 +203,9 @@ func TestAccTwoPoolsOfOneNameAreRefusedWithTheImportCommand(t *testing.T) {
 // made makes a pool that Terraform knows nothing of, and returns its uid.
 func (l *land) made(spec string) string {
 	l.t.Helper()
-	m := l.current()
-	valid, err := m.Validate(l.t.Context(), []byte(spec))
+	decoded, err := pool.Decode([]byte(spec))
 	require.NoError(l.t, err)
-	accepted, err := m.Create(l.t.Context(), valid, client.Change{Reason: "made by hand"})
+	accepted, err := l.current().Create(l.t.Context(), decoded, client.Change{Reason: "made by hand"})
 	require.NoError(l.t, err)
 	l.reached(accepted.Operation)
 	return accepted.Pool.UID

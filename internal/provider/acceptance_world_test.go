@@ -73,7 +73,7 @@ func TestAccDriftShowsAndIsMended(t *testing.T) {
 	require.NoError(t, err)
 	config := resourceText("test", object{
 		"name": "drifting", "description": "ours", "labels": object{"team": "a"}, "size": 1,
-		"worker": object{"command": list{program, "-listen=${PORT}"}, "env": object{"A": "1", workerMode: "1"}, "ports": list{object{"name": "http"}}},
+		"worker": object{"command": list{program}, "env": object{"A": "1", workerMode: "1"}, "ports": list{object{"name": "http"}}},
 		"health": object{"tcp": object{}},
 		"drain":  object{"timeout": "60s", "deregister_delay": "0s", "grace": "1s"},
 	})
@@ -115,17 +115,18 @@ func TestAccAPoolThatIsGoneIsMadeAnew(t *testing.T) {
 }
 
 func TestAccAnotherManagerIsAnErrorAndNoEmptyWorld(t *testing.T) {
-	l := newLand(t)
+	l, ours := newLand(t), client.Manager(nil)
 	other := newManager(t)
-	if fake, ok := other.(*fakeManager); ok {
-		fake.id = "m_second"
-	}
-	var ours client.Manager
 	l.run(
 		resource.TestStep{ConfigDirectory: fixture()},
-		resource.TestStep{
+		resource.TestStep{ // a data directory without a store
 			ConfigDirectory: fixture(),
 			PreConfig:       func() { ours = l.exchange(other) },
+			ExpectError:     regexp.MustCompile(`(?s)no\s+store.*not\s+taken\s+as\s+gone`),
+		},
+		resource.TestStep{ // one with another manager, which has a pool of the name
+			ConfigDirectory: fixture(),
+			PreConfig:       func() { l.made(strings.Replace(handmade, "handmade", "elsewhere", 1)) },
 			ExpectError:     regexp.MustCompile(`(?s)another manager.*not\s+taken\s+as\s+gone`),
 		},
 		resource.TestStep{
@@ -159,10 +160,22 @@ func shownAt(row invalid) string {
 // TestAccUnknownValuesAreWaitedFor puts a value that is only known at apply into every place in turn: the
 // plans are made without it, and what they announce stays true when it comes.
 func TestAccUnknownValuesAreWaitedFor(t *testing.T) {
+	l := newLand(t)
+	l.made(handmade)
+	accepted, err := l.current().Delete(t.Context(), "handmade", true, client.Change{})
+	require.NoError(t, err)
+	l.reached(accepted.Operation)
+	program, err := os.Executable()
+	require.NoError(t, err)
+	base := overlaid(probed(), object{
+		"size": 1, "runtime": object{"process": object{"host": accepted.Pool.Host}},
+		"worker":   object{"command": list{program, "-test.v"}, "env": object{workerMode: "1"}, "working_dir": "/"},
+		"timeouts": object{"create": "10m", "update": "10m", "delete": "10m"},
+	})
 	var pools strings.Builder
 	inputs := object{}
 	for i, path := range unknownPaths() {
-		config := overlaid(probed(), object{"name": fmt.Sprintf("later-%d", i), "timeouts": object{"create": "10m", "update": "10m", "delete": "10m"}})
+		config := overlaid(base, object{"name": fmt.Sprintf("later-%d", i)})
 		key := fmt.Sprintf("v%d", i)
 		inputs[key] = valueOf(config, path)
 		pools.WriteString(resourceText(fmt.Sprintf("later_%d", i), replacedAt(config, path, expression("terraform_data.later.output."+key))))
@@ -170,7 +183,7 @@ func TestAccUnknownValuesAreWaitedFor(t *testing.T) {
 	config := func(trigger int) string {
 		return fmt.Sprintf("resource \"terraform_data\" \"later\" {\ntriggers_replace = %d\ninput = %s\n}\n%s", trigger, hcl(inputs), pools.String())
 	}
-	newLand(t).run(
+	l.run(
 		resource.TestStep{Config: config(1)},
 		resource.TestStep{Config: config(2)}, // the same values, unknown once more
 	)

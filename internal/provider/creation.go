@@ -29,7 +29,9 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	accepted, err := manager.Create(ctx, d.spec, client.Change{Reason: r.reason})
+	late, done := graced(ctx)
+	accepted, err := manager.Create(late, d.spec, client.Change{Reason: r.reason})
+	done()
 	if err != nil {
 		resp.Diagnostics.Append(creationRefused(d.spec.Name, err)...)
 		return

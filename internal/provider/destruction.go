@@ -30,7 +30,9 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 		return
 	}
 	ctx = client.Expecting(ctx, m.Manager)
-	accepted, err := manager.Delete(ctx, m.UID, false, client.Change{Reason: r.reason})
+	late, done := graced(ctx)
+	accepted, err := manager.Delete(late, m.UID, false, client.Change{Reason: r.reason})
+	done()
 	switch {
 	case isProblem(err, client.ProblemNotFound):
 		resp.Diagnostics.Append(r.absent(ctx, manager, name, m, err)...)

@@ -29,6 +29,7 @@ type fakeManager struct {
 	news    chan struct{} // closed and replaced when an operation ends
 	waiting chan struct{} // holds a token once somebody waits
 	lost    bool          // the next look of a wait fails
+	gate    chan struct{} // mutations of the provider pass only once it is closed; nil is open
 	asked   []string      // every call, as "Method argument"
 	reasons []string      // of the mutations
 	broken  map[string]error
@@ -91,6 +92,28 @@ func (f *fakeManager) mutations() []string {
 	}
 	f.asked = nil
 	return calls
+}
+
+// shut keeps the provider's mutations from being answered until the returned function is called.
+func (f *fakeManager) shut() (open func()) {
+	f.gate = make(chan struct{})
+	return func() { close(f.gate) }
+}
+
+func (f *fakeManager) pass(ctx context.Context) error {
+	if f.gate == nil {
+		return nil
+	}
+	select {
+	case f.waiting <- struct{}{}:
+	default:
+	}
+	select {
+	case <-f.gate:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // lose ends every wait that is under way with an error, once.
@@ -262,7 +285,10 @@ func (f *fakeManager) Pools(context.Context) (views []pool.View, _ error) {
 	return views, nil
 }
 
-func (f *fakeManager) Create(_ context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
+func (f *fakeManager) Create(ctx context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
+	if err := f.pass(ctx); err != nil {
+		return api.Accepted{}, err
+	}
 	done, err := f.begin("Create", spec.Name)
 	defer done()
 	if err != nil {
@@ -285,7 +311,10 @@ func (f *fakeManager) Create(_ context.Context, spec pool.Spec, c client.Change)
 	return f.accept(v, pool.OperationCreate, pool.ChangeNone, c), nil
 }
 
-func (f *fakeManager) Update(_ context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
+func (f *fakeManager) Update(ctx context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
+	if err := f.pass(ctx); err != nil {
+		return api.Accepted{}, err
+	}
 	done, err := f.begin("Update", spec.Name)
 	defer done()
 	if err != nil {
@@ -349,7 +378,10 @@ func (f *fakeManager) Restart(_ context.Context, name string, c client.Change) (
 	return f.accept(f.named(name), pool.OperationRestart, pool.ChangeRolling, c), nil
 }
 
-func (f *fakeManager) Delete(_ context.Context, ref string, _ bool, c client.Change) (api.Accepted, error) {
+func (f *fakeManager) Delete(ctx context.Context, ref string, _ bool, c client.Change) (api.Accepted, error) {
+	if err := f.pass(ctx); err != nil {
+		return api.Accepted{}, err
+	}
 	done, err := f.begin("Delete", ref)
 	defer done()
 	if err != nil {

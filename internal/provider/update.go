@@ -44,7 +44,9 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 		}
 		m.remember(view)
 	}
-	accepted, err := manager.Update(ctx, d.spec, client.Change{Reason: r.reason, ETag: m.etag()})
+	late, done := graced(ctx)
+	accepted, err := manager.Update(late, d.spec, client.Change{Reason: r.reason, ETag: m.etag()})
+	done()
 	if err != nil {
 		resp.Diagnostics.Append(updateRefused(d.spec.Name, m, err)...)
 		return

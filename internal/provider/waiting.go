@@ -88,6 +88,20 @@ func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 }
 
+// graced ends lastWords after ctx does: an answer that is on its way when Terraform is told to stop says
+// what was accepted, and must not be lost.
+func graced(ctx context.Context) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	timer := time.AfterFunc(lastWords, cancel)
+	timer.Stop()
+	stop := context.AfterFunc(ctx, func() { timer.Reset(lastWords) })
+	return late, func() {
+		stop()
+		timer.Stop()
+		cancel()
+	}
+}
+
 // attributeReader is a plan or a state.
 type attributeReader interface {
 	GetAttribute(ctx context.Context, at path.Path, target any) diag.Diagnostics

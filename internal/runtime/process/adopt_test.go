@@ -23,7 +23,7 @@ import (
 
 func TestWorkersOutliveAKilledManagerAndAreAdopted(t *testing.T) {
 	dir := t.TempDir()
-	manager, instances := startManager(t, dir, roleManager, "trap 'exit 7' TERM; echo done; while :; do sleep 0.02; done", 5)
+	manager, instances := startManager(t, dir, roleManager, nil, 5, "sh", "-c", "trap 'exit 7' TERM; echo done; while :; do sleep 0.02; done")
 	crash(t, manager)
 
 	r := openRuntime(t, dir)
@@ -123,7 +123,7 @@ func TestListFindsTheMainProcessesOfThisManagersWorkersOnly(t *testing.T) {
 	require.NoError(t, err)
 	launch(t, other, launchOf("other", "sleep", "1000"))
 	require.NoError(t, other.Close())
-	ended := launch(t, r, launchOf("ended", "true"))
+	ended := launch(t, r, launchOf("ended", "sh", "-c", "sleep 1000 & exit 0"))
 	require.Equal(t, "ended", next(t, r).WorkerID)
 	require.True(t, gone(ended.PID))
 
@@ -151,6 +151,39 @@ func TestListFindsTheMainProcessesOfThisManagersWorkersOnly(t *testing.T) {
 	require.Equal(t, r.managerID+"/", found[i].Identity, "the incarnation is not known")
 }
 
+func TestListMissesNoWorkerThatIsInTheMiddleOfAnExec(t *testing.T) {
+	dir := t.TempDir()
+	r := openRuntime(t, dir)
+	script := filepath.Join(dir, "again")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nexec \"$0\"\n"), 0o700))
+	instance := launch(t, r, launchOf("w", script))
+	fresh := openRuntime(t, dir)
+	for i := range 300 {
+		found, err := fresh.List(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []runtime.Found{{WorkerID: "w", PoolUID: testPool, PoolName: "fleet", Identity: r.identity, Instance: instance}}, found, "time %d", i)
+	}
+}
+
+func TestTheStatusOfAProcessThatAnotherReapedIsToldWhereTheKernelKnowsIt(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "read line; exit 5")
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	h, err := openHandle(cmd.Process.Pid)
+	require.NoError(t, err)
+	defer h.close()
+	p, err := look(cmd.Process.Pid)
+	require.NoError(t, err)
+	require.NoError(t, in.Close())
+	require.Error(t, cmd.Wait())
+	want := pool.Exit{Unknown: true}
+	if tellsExitsOfStrangers(t) {
+		want = pool.Exit{Code: 5}
+	}
+	require.Equal(t, ending{over: true, exit: want}, h.exit(p.pid, p.start))
+}
+
 // startLimbo starts what a manager leaves that was killed between fork and exec: a session leader that has
 // the manager's name and environment and holds a worker's log, and becomes that worker on USR1.
 func startLimbo(t *testing.T, r *Runtime, worker string) (pid int) {
@@ -162,7 +195,7 @@ func startLimbo(t *testing.T, r *Runtime, worker string) (pid int) {
 	dir := t.TempDir()
 	cmd := exec.Command("sh", "-c", `setsid "$0" 9>>"$1" &`, self, log)
 	environ := newEnvironment(launchOf(worker), r.identity, r.base, nil).variables
-	cmd.Env = append(os.Environ(), roleVariable+"="+roleLimbo, dirVariable+"="+dir, shellVar+"="+strings.Join(environ, "\n"))
+	cmd.Env = append(os.Environ(), roleVariable+"="+roleLimbo, dirVariable+"="+dir, linesVar+"="+strings.Join(environ, "\n"))
 	require.NoError(t, cmd.Run())
 	eventually(t, "it stands there", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "limbo"))

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,7 +35,7 @@ const (
 	roleVariable = "PROCESS_TEST_ROLE"
 	dirVariable  = "PROCESS_TEST_DIR"
 	countVar     = "PROCESS_TEST_COUNT"
-	shellVar     = "PROCESS_TEST_SHELL"
+	linesVar     = "PROCESS_TEST_LINES" // a command or an environment, one entry a line
 
 	roleManager = "manager" // launches workers, tells of them on its output and waits to be killed
 	roleBlocked = "blocked" // the same, started with TERM blocked
@@ -67,7 +68,7 @@ func beManager() error {
 		return err
 	}
 	for i := range count {
-		l := launchOf(fmt.Sprintf("w%d", i), "sh", "-c", os.Getenv(shellVar))
+		l := launchOf(fmt.Sprintf("w%d", i), strings.Split(os.Getenv(linesVar), "\n")...)
 		l.Template.Ports = []pool.Port{{Name: "http"}, {Name: "side-car"}}
 		instance, err := r.Launch(context.Background(), l)
 		if err != nil {
@@ -102,7 +103,7 @@ func beLimbo() error {
 		return err
 	}
 	<-go1
-	return syscall.Exec("/bin/sleep", []string{"sleep", "1000"}, strings.Split(os.Getenv(shellVar), "\n"))
+	return syscall.Exec("/bin/sleep", []string{"sleep", "1000"}, strings.Split(os.Getenv(linesVar), "\n"))
 }
 
 const testPool = "p1"
@@ -232,13 +233,13 @@ func pids(t testing.TB, r *Runtime, worker string) []int {
 
 // startManager runs a manager in a process of its own and returns it with its workers' instances. prefix
 // is a command that runs the manager's, like "nohup".
-func startManager(t *testing.T, dir, role, shell string, count int, prefix ...string) (*exec.Cmd, []pool.Instance) {
+func startManager(t *testing.T, dir, role string, prefix []string, count int, command ...string) (*exec.Cmd, []pool.Instance) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	args := append(prefix, self)
+	args := append(slices.Clone(prefix), self)
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+role, dirVariable+"="+dir, shellVar+"="+shell, countVar+"="+strconv.Itoa(count))
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, dirVariable+"="+dir, linesVar+"="+strings.Join(command, "\n"), countVar+"="+strconv.Itoa(count))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -1,0 +1,79 @@
+package provider
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAnAnswerOnItsWayIsNotLostWhenTerraformIsToldToStop(t *testing.T) {
+	for name, row := range map[string]struct {
+		begin func(tf *core) []*tfprotov6.Diagnostic
+		check func(tf *core, fake *fakeManager, diagnostics []*tfprotov6.Diagnostic)
+	}{
+		"create": {
+			func(tf *core) []*tfprotov6.Diagnostic { return tf.apply(tf.plan(web(object{"name": "new"}))) },
+			func(tf *core, fake *fakeManager, diagnostics []*tfprotov6.Diagnostic) {
+				require.NoError(tf.t, firstError(diagnostics))
+				require.Equal(tf.t, fake.named("new").UID, tf.shown("id"))
+			},
+		},
+		"update": {
+			func(tf *core) []*tfprotov6.Diagnostic { return tf.apply(tf.plan(web(object{"size": 5}))) },
+			func(tf *core, _ *fakeManager, diagnostics []*tfprotov6.Diagnostic) {
+				require.ErrorContains(tf.t, firstError(diagnostics), "told to stop")
+				require.Equal(tf.t, int64(5), tf.shown("size"))
+			},
+		},
+		"destroy": {
+			func(tf *core) []*tfprotov6.Diagnostic { return tf.destroy() },
+			func(tf *core, _ *fakeManager, diagnostics []*tfprotov6.Diagnostic) {
+				require.ErrorContains(tf.t, firstError(diagnostics), "told to stop")
+				require.False(tf.t, tf.state.IsNull())
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := newFake()
+			tf := newTerraform(t, fake)
+			if name != "create" {
+				tf.reaches(web())
+			}
+			fake.hold()
+			open := fake.shut()
+			applied := make(chan []*tfprotov6.Diagnostic)
+			go func() { applied <- row.begin(tf) }()
+			fake.awaited(t)
+			_, err := tf.server.StopProvider(t.Context(), &tfprotov6.StopProviderRequest{})
+			require.NoError(t, err)
+			open()
+			row.check(tf, fake, <-applied)
+		})
+	}
+}
+
+func TestAGracedContextEndsAWhileAfterItsParent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, stop := context.WithCancel(t.Context())
+		ctx, done := graced(parent)
+		time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
+		require.NoError(t, ctx.Err(), "while the parent lives")
+		stop()
+		time.Sleep(lastWords - time.Second) //nolint:forbidigo // the bubble's clock
+		require.NoError(t, ctx.Err())
+		time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's clock
+		require.ErrorIs(t, ctx.Err(), context.Canceled)
+		done()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		parent, stop := context.WithCancel(t.Context())
+		ctx, done := graced(parent)
+		done()
+		require.ErrorIs(t, ctx.Err(), context.Canceled)
+		stop()
+	})
+}

@@ -1,0 +1,51 @@
+//go:build linux
+
+package process
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+func TestCheckFindsWhatThisHostCouldNotRun(t *testing.T) {
+	t.Setenv("PATH", "/usr/bin:/bin")
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tool"), []byte("#!/bin/sh\n"), 0o700))
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	r := openRuntime(t, t.TempDir())
+	for _, c := range []struct {
+		name   string
+		host   string
+		worker pool.WorkerTemplate
+		want   []string // path: reason
+	}{
+		{"a program in PATH", "", pool.WorkerTemplate{Command: []string{"sh"}}, nil},
+		{"a program in the worker's own PATH", "", pool.WorkerTemplate{Command: []string{"tool"}, Env: map[string]string{"PATH": dir}}, nil},
+		{"a program in a PATH relative to the directory", "", pool.WorkerTemplate{Command: []string{"tool"}, WorkingDir: dir, Env: map[string]string{"PATH": "."}}, nil},
+		{"a program relative to the directory", "", pool.WorkerTemplate{Command: []string{"./tool"}, WorkingDir: dir}, nil},
+		{"a program that a variable names", "", pool.WorkerTemplate{Command: []string{"${POOLKEEPER_POOL}"}}, nil},
+		{"this host", "here", pool.WorkerTemplate{Command: []string{"sh"}}, nil},
+		{"another host", "there", pool.WorkerTemplate{Command: []string{"sh"}}, []string{"runtime.process.host: this manager runs processes of another host"}},
+		{"no program", "", pool.WorkerTemplate{Command: []string{"tool"}}, []string{"worker.command[0]: is not in the worker's PATH"}},
+		{"no executable", "", pool.WorkerTemplate{Command: []string{file}}, []string{"worker.command[0]: is not executable"}},
+		{"all at once", "there", pool.WorkerTemplate{Command: []string{"/no/tool"}, WorkingDir: file},
+			[]string{"runtime.process.host: this manager runs processes of another host", "worker.working_dir: is not a directory", "worker.command[0]: does not exist"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			spec := pool.Spec{Worker: c.worker, Runtime: pool.Runtime{Process: &pool.ProcessRuntime{Host: c.host}}}
+			var got []string
+			for _, f := range r.Check(t.Context(), spec) {
+				got = append(got, f.Path+": "+f.Reason)
+				require.NotEmpty(t, f.Value)
+				require.NotEmpty(t, f.Valid)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
