@@ -150,10 +150,16 @@ func TestChangesThatOnlyAnotherPoolCanHaveReplaceIt(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	w.declare(w.web(set("runtime", object{"process": object{"host": host}})))
-	w.plan().ended(planEmpty) // the host that it is on
+	plan := w.planJSON()
+	require.Equal(t, []string{"update"}, plan.Actions, "naming the host that it is on")
+	require.Empty(t, plan.ReplacePaths)
+	w.tf("apply", "-input=false", "plan").succeeded()
+	require.Equal(t, uid, w.shown("id"))
+	require.Equal(t, before, w.settled("web"))
+	w.plan().ended(planEmpty)
 
 	w.declare(w.web(set("runtime", object{"process": object{"host": "another"}})))
-	plan := w.planJSON()
+	plan = w.planJSON()
 	require.ElementsMatch(t, []string{"delete", "create"}, plan.Actions)
 	require.Equal(t, [][]any{{"runtime", "process", "host"}}, plan.ReplacePaths)
 	w.apply().failed().says("runtime.process.host", `"another"`)

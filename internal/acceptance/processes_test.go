@@ -72,13 +72,14 @@ func processesOf(dir string) ([]process, error) {
 	return found, nil
 }
 
-// socketsIn lists the sockets in a directory and all below.
+// socketsIn lists the sockets of managers in a directory and all below. A provider that had to end without its
+// Terraform leaves its own, which is a temporary file, to whoever cleans those.
 func socketsIn(dir string) (found []string, err error) {
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // it went while we looked
 		}
-		if err == nil && entry.Type() == fs.ModeSocket {
+		if err == nil && entry.Type() == fs.ModeSocket && !strings.HasPrefix(entry.Name(), "plugin") {
 			found = append(found, path)
 		}
 		return err

@@ -118,7 +118,7 @@ func (s *started) kill() {
 	require.NoError(s.w.t, s.cmd.Process.Kill())
 }
 
-// under says that it has not ended.
+// underway says that it has not ended.
 func (s *started) underway() bool {
 	select {
 	case <-s.done:
@@ -217,7 +217,7 @@ type kept struct {
 func (w *workspace) state() (k kept, ok bool) {
 	w.t.Helper()
 	data, err := os.ReadFile(filepath.Join(w.folder, "terraform.tfstate"))
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || len(data) == 0 { // empty: a Terraform that was killed had locked it
 		return k, false
 	}
 	require.NoError(w.t, err)

@@ -51,3 +51,11 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 		require.Equal(t, want, retryAfter(value, now), "%q", value)
 	}
 }
+
+func TestASocketIsNeverReachedThroughAProxy(t *testing.T) {
+	for endpoint, proxied := range map[string]bool{"unix:///run/manager.sock": false, "https://pools.example.com": true} {
+		_, transport, err := dialed(endpoint)
+		require.NoError(t, err)
+		require.Equal(t, proxied, transport.(*http.Transport).Proxy != nil, endpoint)
+	}
+}

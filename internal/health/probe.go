@@ -64,20 +64,30 @@ func get(ctx context.Context, t Target) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if err := request.Write(conn); err != nil {
-		return fmt.Errorf("GET %s: %w", request.URL, err)
+		return fmt.Errorf("GET %s: %w", request.URL, lasting(err))
 	}
 	response, err := readResponse(bufio.NewReader(io.LimitReader(conn, maxHeader+maxBody)), request)
 	if err != nil {
-		return fmt.Errorf("GET %s: %w", request.URL, err)
+		return fmt.Errorf("GET %s: %w", request.URL, lasting(err))
 	}
 	defer response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 399 {
 		return fmt.Errorf("GET %s answered %s", request.URL, strings.TrimSpace(response.Status))
 	}
 	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxBody)); err != nil {
-		return fmt.Errorf("GET %s answered %d, but its body broke off: %w", request.URL, response.StatusCode, err)
+		return fmt.Errorf("GET %s answered %d, but its body broke off: %w", request.URL, response.StatusCode, lasting(err))
 	}
 	return nil
+}
+
+// lasting takes from an error the port of our own that one connection had, so that the same failure has the
+// same reason each time.
+func lasting(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Source != nil {
+		return op.Err
+	}
+	return err
 }
 
 // readResponse skips the answers that only announce another one (RFC 9110, section 15.2).

@@ -208,6 +208,16 @@ func TestAProbeThatGetsNoProperAnswerFails(t *testing.T) {
 	}
 }
 
+func TestTheSameFailureHasTheSameReason(t *testing.T) {
+	ports := map[string]int{"main": listen(t, func(conn net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_ = conn.(*net.TCPConn).SetLinger(0) // closing resets the connection
+	})}
+	first := probe(t, httpCheck("/", ""), ports)
+	require.ErrorContains(t, first, "reset")
+	require.EqualError(t, probe(t, httpCheck("/", ""), ports), first.Error())
+}
+
 func TestATCPProbePassesWhenItsConnectionIsAccepted(t *testing.T) {
 	port := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	require.NoError(t, probe(t, tcpCheck(""), map[string]int{"main": port}))

@@ -136,11 +136,11 @@ func TestAStartedWorkerIsProbedInGrowingGapsUntilItIsHealthy(t *testing.T) {
 		pass(500 * time.Millisecond)
 		want := []time.Duration{0, 50e6, 125e6, 237.5e6, 406.25e6}
 		require.Equal(t, want, w.times("w"))
-		require.Empty(t, w.told(), "five failures in half a second are no verdict")
+		require.Equal(t, []string{"w unknown"}, w.told(), "five failures in half a second condemn nobody")
 
 		w.answer("w", nil)
 		pass(10 * time.Second)
-		require.Equal(t, []string{"w healthy"}, w.told())
+		require.Equal(t, []string{"w unknown", "w healthy"}, w.told())
 		times := w.times("w")
 		require.Equal(t, 659375*time.Microsecond, times[5])
 		require.Len(t, times, 6, "from the verdict on, the interval counts")
@@ -160,11 +160,11 @@ func TestTheGapsOfAStartingWorkerGrowUpToTheInterval(t *testing.T) {
 			require.GreaterOrEqual(t, times[i+1]-times[i], times[i]-times[i-1])
 		}
 		require.Equal(t, 10*time.Second, times[len(times)-1]-times[len(times)-2])
-		require.Equal(t, []string{"w unhealthy"}, w.told())
+		require.Equal(t, []string{"w unknown", "w unhealthy"}, w.told())
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		require.Equal(t, errDown.Error(), w.verdicts[0].Reason)
-		require.GreaterOrEqual(t, w.verdicts[0].At.Sub(w.probed["w"][0]), 30*time.Second)
+		require.Equal(t, errDown.Error(), w.verdicts[1].Reason)
+		require.GreaterOrEqual(t, w.verdicts[1].At.Sub(w.probed["w"][0]), 30*time.Second)
 	})
 }
 
@@ -194,6 +194,27 @@ func TestAReadyWorkerIsProbedAtTheIntervalWithJitter(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWhyANewWorkerIsNotHealthyYetIsReportedOncePerReason(t *testing.T) {
+	inBubble(t, health.Config{Random: half}, func(t *testing.T, w *world, s *health.Scheduler) {
+		target := started("w")
+		target.Check.StartPeriod, target.Check.HealthyThreshold = pool.Duration(time.Minute), 2
+		w.answer("w", down)
+		s.Watch(target)
+		pass(5 * time.Second)
+		w.answer("w", func(context.Context) error { return errors.New("answered 503") })
+		pass(5 * time.Second)
+		w.answer("w", nil)
+		pass(30 * time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		var told []string
+		for _, v := range w.verdicts {
+			told = append(told, fmt.Sprint(v.Health, " ", v.Reason))
+		}
+		require.Equal(t, []string{"unknown connection refused", "unknown answered 503", "healthy "}, told)
+	})
 }
 
 func TestOnlyChangesAreReported(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -246,7 +247,8 @@ func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.Ope
 }
 
 // supersede ends the running operations that a new one takes over: all of them if it changes the template
-// or destroys, else those that no template change drives. A rollout goes on and waits for the newest size.
+// or destroys, else those that no template change drives. A rollout goes on and waits for the newest size,
+// for which it has its full time again.
 func supersede(tx store.Writer, p pool.Pool, by pool.Operation) (ids []string, err error) {
 	running, err := tx.RunningOperations(p.UID)
 	if err != nil {
@@ -255,6 +257,10 @@ func supersede(tx store.Writer, p pool.Pool, by pool.Operation) (ids []string, e
 	for _, o := range running {
 		rollout := o.Kind == pool.OperationCreate || o.Change == pool.ChangeRolling
 		if rollout && by.Kind != pool.OperationDelete && by.Change != pool.ChangeRolling {
+			o.Deadline = time.Time{}
+			if err := tx.PutOperation(o); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		o.Phase, o.SupersededBy, o.EndedAt = pool.OperationSuperseded, by.ID, by.CreatedAt

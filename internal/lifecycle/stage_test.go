@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -29,9 +30,9 @@ type stage struct {
 
 // play runs a story on a stage of its own. Afterwards nothing may have been done without its journal, and
 // every pool's events must be numbered without gaps.
-func play(t *testing.T, story func(s *stage)) {
+func play(t *testing.T, story func(t *testing.T, s *stage)) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "manager.db")
+	path := filepath.Join(quickDir(t), "manager.db")
 	synctest.Test(t, func(t *testing.T) {
 		records, err := store.OpenSQLite(t.Context(), path)
 		require.NoError(t, err)
@@ -40,12 +41,23 @@ func play(t *testing.T, story func(s *stage)) {
 		s.world.witness = s.unjournaled
 		s.open()
 		defer func() { s.close() }()
-		story(s)
+		story(t, s)
 		synctest.Wait()
 		require.Empty(t, s.world.breaches)
 		require.NoError(t, s.journal.complaints())
 		s.checkEvents()
 	})
+}
+
+// quickDir is a directory in memory, where the system has such a thing: stories wait for thousands of
+// commits, and no power fails in them.
+func quickDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "poolkeeper-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // open starts a manager.

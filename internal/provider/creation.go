@@ -40,7 +40,7 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w.operation)
+	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w)
 	var m memory
 	m.remember(accepted.Pool)
 	if m.Manager, err = r.managerID(ctx); err != nil {

@@ -80,17 +80,18 @@ func TestACreationThatFailedIsAnErrorWithTheReasonAndTheLog(t *testing.T) {
 
 func TestWhoeverStopsWaitingForACreationGetsTheStateAndAWarning(t *testing.T) {
 	for name, row := range map[string]struct {
-		timeouts object
-		stop     func(tf *core, fake *fakeManager)
-		warning  string
+		timeouts    object
+		stop        func(tf *core, fake *fakeManager)
+		warning     string
+		interrupted bool
 	}{
 		"Terraform is told to stop": {nil, func(tf *core, _ *fakeManager) {
 			_, err := tf.server.StopProvider(context.Background(), &tfprotov6.StopProviderRequest{})
 			require.NoError(tf.t, err)
-		}, "told to stop"},
-		"the timeout passes":          {object{"create": "50ms"}, func(*core, *fakeManager) {}, "timeout of 50ms passed"},
-		"a timeout of nothing passes": {object{"create": "0s"}, func(*core, *fakeManager) {}, "timeout of 0s passed"},
-		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "cannot be asked any more"},
+		}, "told to stop", true},
+		"the timeout passes":          {object{"create": "50ms"}, func(*core, *fakeManager) {}, "timeout of 50ms passed", false},
+		"a timeout of nothing passes": {object{"create": "0s"}, func(*core, *fakeManager) {}, "timeout of 0s passed", false},
+		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "cannot be asked any more", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()
@@ -112,6 +113,9 @@ func TestWhoeverStopsWaitingForACreationGetsTheStateAndAWarning(t *testing.T) {
 			require.Equal(t, fake.named("web").UID, tf.shown("id"))
 			require.Equal(t, "running", tf.shown("operation.phase"))
 			require.True(t, tf.state.IsFullyKnown())
+			if row.interrupted {
+				require.False(t, fake.named("web").Claimed, "told to stop twice, Terraform does not keep the state and creates again")
+			}
 
 			require.Empty(t, summaries(tf.refresh()))
 			p = tf.plan(web())

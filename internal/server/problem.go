@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
@@ -91,7 +93,11 @@ func (s *Server) answer(err error) error {
 		s.config.Logger.Error("the store cannot be written", "error", err)
 		return problem(api.ProblemStore, err.Error()+"; nothing was changed")
 	}
-	s.config.Logger.Error("a request failed", "error", err)
+	level := hclog.Error
+	if errors.Is(err, context.Canceled) {
+		level = hclog.Debug // its client is gone
+	}
+	s.config.Logger.Log(level, "a request failed", "error", err)
 	return huma.NewError(http.StatusInternalServerError, err.Error())
 }
 

@@ -158,11 +158,33 @@ func TestListMissesNoWorkerThatIsInTheMiddleOfAnExec(t *testing.T) {
 	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nexec \"$0\"\n"), 0o700))
 	instance := launch(t, r, launchOf("w", script))
 	fresh := openRuntime(t, dir)
-	for i := range 300 {
+	for i := range 150 {
 		found, err := fresh.List(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []runtime.Found{{WorkerID: "w", PoolUID: testPool, PoolName: "fleet", Identity: r.identity, Instance: instance}}, found, "time %d", i)
 	}
+}
+
+func TestAWorkerWhoseFirstThreadHasEndedLives(t *testing.T) {
+	dir := t.TempDir()
+	r := openRuntime(t, dir)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	l := launchOf("w", self)
+	l.Template.Env = map[string]string{roleVariable: roleHeadless}
+	instance := launch(t, r, l)
+	output(t, r, "w")
+	s, err := readStat(instance.PID)
+	require.NoError(t, err)
+	require.True(t, s.headless, "its first thread lives")
+
+	fresh := openRuntime(t, dir)
+	found, err := fresh.List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []runtime.Found{{WorkerID: "w", PoolUID: testPool, PoolName: "fleet", Identity: r.identity, Instance: instance}}, found)
+	require.NoError(t, fresh.Adopt(t.Context(), testPool, "w", instance))
+	require.NoError(t, fresh.Kill(t.Context(), "w", instance))
+	require.Equal(t, "w", next(t, fresh).WorkerID)
 }
 
 func TestTheStatusOfAProcessThatAnotherReapedIsToldWhereTheKernelKnowsIt(t *testing.T) {

@@ -37,9 +37,10 @@ const (
 	countVar     = "PROCESS_TEST_COUNT"
 	linesVar     = "PROCESS_TEST_LINES" // a command or an environment, one entry a line
 
-	roleManager = "manager" // launches workers, tells of them on its output and waits to be killed
-	roleBlocked = "blocked" // the same, started with TERM blocked
-	roleLimbo   = "limbo"   // stands between fork and exec until USR1, and then becomes its arguments
+	roleManager  = "manager"  // launches workers, tells of them on its output and waits to be killed
+	roleBlocked  = "blocked"  // the same, started with USR1 blocked
+	roleHeadless = "headless" // a worker whose first thread ends while others run on
+	roleLimbo    = "limbo"    // stands between fork and exec until USR1, and then becomes its arguments
 )
 
 func TestMain(m *testing.M) {
@@ -51,6 +52,8 @@ func TestMain(m *testing.M) {
 		err = beManager()
 	case roleBlocked:
 		err = beBlocked()
+	case roleHeadless:
+		beHeadless()
 	case roleLimbo:
 		err = beLimbo()
 	}
@@ -86,7 +89,7 @@ func beManager() error {
 func beBlocked() error {
 	goruntime.LockOSThread()
 	mask := unix.Sigset_t{}
-	mask.Val[0] = 1 << (unix.SIGTERM - 1)
+	mask.Val[0] = 1 << (unix.SIGUSR1 - 1)
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &mask, nil); err != nil {
 		return err
 	}
@@ -94,6 +97,23 @@ func beBlocked() error {
 		return err
 	}
 	return syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+}
+
+func beHeadless() {
+	for range 1000 { // until one of them has the first thread
+		go func() {
+			goruntime.LockOSThread()
+			if unix.Gettid() == unix.Getpid() {
+				_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+			}
+			select {}
+		}()
+		if p, err := readStat(os.Getpid()); err == nil && p.headless {
+			break
+		}
+	}
+	fmt.Println("done")
+	<-time.After(time.Hour)
 }
 
 func beLimbo() error {

@@ -97,7 +97,7 @@ func TestWorkersInheritNoIgnoredAndNoBlockedSignal(t *testing.T) {
 	}{
 		{"a manager under nohup", roleManager, []string{"nohup"}},
 		{"a manager that was started ignoring signals", roleManager, []string{"sh", "-c", `trap '' HUP INT QUIT TERM TSTP TTOU USR1 PIPE CHLD; exec "$0"`}},
-		{"a manager that was started with TERM blocked", roleBlocked, nil},
+		{"a manager that was started with USR1 blocked", roleBlocked, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -14,14 +14,23 @@ import (
 func TestAProcessNameCanHoldAnything(t *testing.T) {
 	for _, name := range []string{"sleep", "a b", ") R 1 1 (", "))((", ""} {
 		t.Run(name, func(t *testing.T) {
-			line := "42 (" + name + ") S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 404244 2527232 371 18446744073709551615 1 2 140735 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 2 3 4 5 6 7 256\n"
+			line := "42 (" + name + ") S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 404244 2527232 371 18446744073709551615 1 2 3 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 2 3 4 5 6 7 256\n"
 			s, err := parseStat([]byte(line))
 			require.NoError(t, err)
 			require.Equal(t, stat{
 				proc:   proc{pid: 42, parent: 7, session: 40, start: 404244, name: name},
-				memory: 2527232, startStack: 140735, status: 256,
+				memory: 2527232, envStart: 6, envEnd: 7, status: 256,
 			}, s)
 		})
+	}
+	for _, c := range []struct {
+		state            string
+		zombie, headless bool
+	}{{"S 7 41 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 3", false, false}, {"Z 7 41 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 1", true, false}, {"Z 7 41 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 3", false, true}} {
+		s, err := parseStat([]byte("42 (x) " + c.state + strings.Repeat(" 0", 32)))
+		require.NoError(t, err)
+		require.Equal(t, c.zombie, s.zombie, c.state)
+		require.Equal(t, c.headless, s.headless, c.state)
 	}
 	for _, line := range []string{"", "42 sleep S 1", "42 (sleep) S 1 2", "x" + strings.Repeat(" 1", 60)} {
 		_, err := parseStat([]byte(line))

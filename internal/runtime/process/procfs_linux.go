@@ -52,12 +52,14 @@ func processIDs() ([]int, error) {
 	return ids, nil
 }
 
-// stat is what /proc/<pid>/stat tells, of which fields 28 and 52 only to those who may trace the process.
+// stat is what /proc/<pid>/stat tells, the last three only to those who may trace the process.
 type stat struct {
 	proc
-	memory     uint64 // field 23, bytes of address space; 0 for the kernel's own and for the ended
-	startStack uint64 // field 28; 0 until an exec is complete
-	status     int    // field 52, as wait gives it, once the process is a zombie
+	memory           uint64 // field 23, bytes of address space; 0 for the kernel's own and for the ended
+	envStart, envEnd uint64 // fields 50 and 51; 0 until an exec is almost complete
+	status           int    // field 52, as wait gives it, once the process is a zombie
+	// headless: its first thread has ended and others run on. It is no zombie, though it looks like one.
+	headless bool
 }
 
 func look(pid int) (proc, error) {
@@ -90,7 +92,6 @@ func parseStat(line []byte) (stat, error) {
 	}
 	s := stat{}
 	s.name = string(line[open+1 : end])
-	s.zombie = bytes.ContainsAny(fields[0], "ZXx")
 	var err error
 	number := func(text []byte) uint64 { // tpgid and the like are not read, so no field is negative
 		n, e := strconv.ParseUint(string(text), 10, 64)
@@ -101,8 +102,11 @@ func parseStat(line []byte) (stat, error) {
 	s.pid = int(number(bytes.TrimSpace(line[:open])))
 	s.parent, s.session = int(field(4)), int(field(6))
 	s.start = int64(field(22))
-	s.memory, s.startStack = field(23), field(28)
+	s.memory, s.envStart, s.envEnd = field(23), field(50), field(51)
 	s.status = int(field(52))
+	ended := bytes.ContainsAny(fields[0], "ZXx")
+	s.headless = ended && field(20) > 1
+	s.zombie = ended && !s.headless
 	return s, err
 }
 
@@ -158,10 +162,14 @@ func (s *surveyor) look(pid int) (proc, error) {
 	}
 	p := before.proc
 	p.settled = true
-	if p.zombie || before.memory == 0 {
+	if p.zombie || before.memory == 0 && !before.headless {
 		return p, nil
 	}
-	environ, err := s.environ(pid)
+	file := "environ"
+	if before.headless {
+		file = environOfThread(pid)
+	}
+	environ, err := s.environ(pid, file)
 	if errors.Is(err, fs.ErrPermission) {
 		return p, nil
 	}
@@ -171,14 +179,14 @@ func (s *surveyor) look(pid int) (proc, error) {
 	p.marks = readMarks(environ)
 	switch {
 	case p.marks.worker != "":
-	case len(environ) == 0:
-		// In the middle of an exec the environment is empty for a moment. The kernel sets where the
-		// stack starts right after it: only an unchanged stack means a truly empty environment.
+	case len(environ) == 0 && !before.headless:
+		// In the middle of an exec the environment is empty for a moment, as long as the kernel has
+		// not said where it lies.
 		after, err := readStat(pid)
 		if err != nil {
 			return proc{}, err
 		}
-		p.settled = before.startStack != 0 && after.startStack == before.startStack
+		p.settled = after.zombie || after.memory == 0 || after.envStart != 0 && after.envStart == after.envEnd
 	case p.name == s.name:
 		p.settled = !s.aboutToExec(p)
 	}
@@ -202,10 +210,19 @@ func (s *surveyor) aboutToExec(p proc) bool {
 	})
 }
 
+// environOfThread is the file with the environment of a process whose first thread has ended.
+func environOfThread(pid int) string {
+	entries, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil || len(entries) == 0 {
+		return "environ"
+	}
+	return "task/" + entries[len(entries)-1].Name() + "/environ"
+}
+
 // environ is valid until the next call.
-func (s *surveyor) environ(pid int) ([]byte, error) {
+func (s *surveyor) environ(pid int, file string) ([]byte, error) {
 	for {
-		environ, err := readProcFile(pid, "environ", s.buffer)
+		environ, err := readProcFile(pid, file, s.buffer)
 		if err != nil || len(environ) < len(s.buffer) {
 			return environ, err
 		}
