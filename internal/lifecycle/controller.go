@@ -24,7 +24,8 @@ type controller struct {
 	inbox
 
 	state   state
-	watched *pool.Spec            // the spec that the workers are watched under; nil at first
+	watched *pool.Spec            // the newest spec that was followed; nil at first
+	checks  map[string]pool.Spec  // the spec that workers are checked by, by their template's hash
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	slots   chan struct{}         // bounds the effects under way
 	effects sync.WaitGroup
@@ -199,8 +200,11 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	}
 	for _, w := range d.ended {
 		c.m.health.Unwatch(w.ID)
-		maps.DeleteFunc(c.tried, func(a attempt, _ time.Time) bool { return a.workerID == w.ID })
 	}
+	maps.DeleteFunc(c.tried, func(a attempt, _ time.Time) bool {
+		_, unswept := d.unswept[a.workerID]
+		return a.kind != effectClean && d.index(a.workerID) < 0 && !unswept
+	})
 }
 
 // justTried keeps an effect that is asked for at every step from being repeated too soon.

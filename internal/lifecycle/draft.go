@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -20,7 +21,10 @@ type state struct {
 	operations []pool.Operation // running, oldest first
 	workers    []pool.Worker    // not ended, oldest first
 	vacancies  []planner.Vacancy
-	cleaned    bool // nothing of the pool is left outside the store
+	since      time.Time              // when this manager began to watch the pool
+	early      map[string]fact        // ends that were told before their worker's launch, by its id
+	unswept    map[string]pool.Worker // ended by themselves; what they left running is yet to be ended, by id
+	cleaned    bool                   // nothing of the pool is left outside the store
 }
 
 // draft is the next state in the making, with what is to be recorded and done for it.
@@ -44,6 +48,7 @@ func newDraft(s state, now time.Time, newID func() string) *draft {
 	d.operations = slices.Clone(s.operations)
 	d.workers = slices.Clone(s.workers)
 	d.vacancies = slices.Clone(s.vacancies)
+	d.early, d.unswept = maps.Clone(s.early), maps.Clone(s.unswept)
 	d.number()
 	return d
 }
@@ -69,8 +74,10 @@ func (d *draft) plan() {
 	d.workers = slices.DeleteFunc(d.workers, func(w pool.Worker) bool { return w.State.Ended() })
 	d.number()
 	d.forgetVacancies()
+	d.unprobed()
 	r := planner.Plan(planner.World{
 		Now:        d.now,
+		Since:      d.since,
 		Pool:       d.pool,
 		Operations: d.operations,
 		Workers:    d.workers,
@@ -78,6 +85,7 @@ func (d *draft) plan() {
 	})
 	d.next = r.Next
 	d.sweep()
+	d.fill(r.Actions)
 	destroyed := true
 	for _, a := range r.Actions {
 		destroyed = d.act(a) && destroyed
@@ -94,13 +102,35 @@ func (d *draft) plan() {
 	}
 }
 
-// sweep asks, until it is done, for the end of whatever stopped workers left running.
+// sweep asks, until it is done, for the end of whatever ended workers left running.
 func (d *draft) sweep() {
 	for _, w := range d.workers {
 		if w.State == pool.WorkerStopping && w.Exit != nil {
 			d.effect(effect{kind: effectSweep, worker: w})
 		}
 	}
+	for _, w := range d.unswept {
+		d.effect(effect{kind: effectSweep, worker: w})
+	}
+}
+
+// sweepTime is how long a destroy waits for the end of what failed workers left running.
+const sweepTime = 30 * time.Second
+
+func (d *draft) sweeping() bool {
+	for _, w := range d.unswept {
+		if d.now.Sub(later(w.EndedAt, d.since)) < sweepTime {
+			return true
+		}
+	}
+	return false
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // act takes in one action; false if the pool still has to be cleaned up before it can be closed.
@@ -109,6 +139,9 @@ func (d *draft) act(a planner.Action) bool {
 	case planner.Launch:
 		d.launch(a)
 	case planner.Destroy:
+		if d.sweeping() {
+			return false
+		}
 		if !d.cleaned {
 			d.effect(effect{kind: effectClean})
 			return false
@@ -138,7 +171,6 @@ func (d *draft) launch(a planner.Action) {
 	d.at[w.ID] = len(d.workers)
 	d.workers = append(d.workers, w)
 	d.changed[w.ID] = true
-	d.vacancies = slices.DeleteFunc(d.vacancies, func(v planner.Vacancy) bool { return v.Worker.ID == a.Replaces })
 	d.note(pool.EventWorkerLaunching, w.ID, "launching: "+a.Reason)
 	d.effect(effect{kind: effectLaunch, worker: w, template: d.pool.Spec.Worker})
 }
@@ -214,6 +246,29 @@ func (d *draft) forgetVacancies() {
 	d.vacancies = slices.DeleteFunc(d.vacancies, func(v planner.Vacancy) bool {
 		return d.now.Sub(v.Worker.EndedAt) > vacancyAge
 	})
+}
+
+// fill forgets the vacancies that launches take.
+func (d *draft) fill(actions []planner.Action) {
+	filled := map[string]bool{}
+	for _, a := range actions {
+		filled[a.Replaces] = a.Kind == planner.Launch
+	}
+	d.vacancies = slices.DeleteFunc(d.vacancies, func(v planner.Vacancy) bool { return filled[v.Worker.ID] })
+}
+
+// unprobed makes running workers healthy that no probe judges: as long as they live they are.
+func (d *draft) unprobed() {
+	if d.probed() {
+		return
+	}
+	target := d.pool.Target()
+	for i := range d.workers {
+		w := &d.workers[i]
+		if w.Instance.PID != 0 && w.Health != pool.Healthy && w.TemplateHash == target {
+			d.verdict(w, fact{kind: factVerdict, at: d.now, health: pool.Healthy})
+		}
+	}
 }
 
 func (d *draft) probed() bool { return d.pool.Spec.Health.HTTP != nil || d.pool.Spec.Health.TCP != nil }

@@ -37,6 +37,9 @@ func (d *draft) take(f fact) {
 		d.cleaned = true
 		return
 	}
+	if f.kind == factSwept {
+		delete(d.unswept, f.workerID)
+	}
 	i := d.index(f.workerID)
 	if i < 0 {
 		return
@@ -45,15 +48,22 @@ func (d *draft) take(f fact) {
 	switch f.kind {
 	case factLaunched:
 		d.launched(w, f)
+		if end, ended := d.early[w.ID]; ended {
+			delete(d.early, w.ID)
+			d.take(end)
+		}
 	case factLaunchFailed:
 		d.end(i, f.at, pool.Exit{Unknown: true}, f.text, f.hopeless)
 	case factEnded:
-		if w.State == pool.WorkerStopping {
+		switch {
+		case w.Instance.PID == 0:
+			d.early[w.ID] = f
+		case w.State == pool.WorkerStopping:
 			w.Exit = &f.exit // it has stopped once all that it started is swept
-			return
+		default:
+			d.end(i, f.at, f.exit, describe(f.exit), false)
+			d.unswept[w.ID] = d.workers[i]
 		}
-		d.effect(effect{kind: effectSweep, worker: *w})
-		d.end(i, f.at, f.exit, describe(f.exit), false)
 	case factSwept:
 		if w.State == pool.WorkerStopping && w.Exit != nil {
 			d.end(i, f.at, *w.Exit, w.Reason, false)

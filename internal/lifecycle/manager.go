@@ -118,8 +118,10 @@ func (m *Manager) wake(p pool.Pool) {
 func (m *Manager) newController(p pool.Pool) *controller {
 	return &controller{
 		m: m, uid: p.UID, name: p.Name, log: m.config.Logger.Named("pool").With("pool", p.Name),
-		inbox: newInbox(), state: state{pool: p},
-		tried: map[attempt]time.Time{}, slots: make(chan struct{}, maxEffects),
+		inbox:  newInbox(),
+		state:  state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}},
+		checks: map[string]pool.Spec{},
+		tried:  map[attempt]time.Time{}, slots: make(chan struct{}, maxEffects),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -18,6 +19,9 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 	var ended []pool.Worker
 	err := c.m.config.Store.View(ctx, func(r store.Reader) (err error) {
 		if c.state.workers, err = r.Workers(c.uid); err != nil {
+			return err
+		}
+		if err := c.recoverChecks(r); err != nil {
 			return err
 		}
 		ended, err = r.EndedWorkers(c.uid, keepEnded)
@@ -47,8 +51,31 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 	}
 	for _, w := range ended {
 		if w.Instance.PID != 0 {
-			c.resume(effect{kind: effectSweep, worker: w})
+			c.state.unswept[w.ID] = w
 		}
+	}
+	return nil
+}
+
+// recoverChecks finds the specs that old workers were checked by: a revision that changed the template too
+// was never theirs.
+func (c *controller) recoverChecks(r store.Reader) error {
+	revisions, err := r.Revisions(c.uid, 0)
+	if err != nil {
+		return err
+	}
+	target := c.state.pool.Target()
+	for _, w := range c.state.workers {
+		if _, known := c.checks[w.TemplateHash]; known || w.TemplateHash == target {
+			continue
+		}
+		made, err := r.Revision(c.uid, w.Revision)
+		if err != nil {
+			return err
+		}
+		template := pool.TemplateHash(made.Spec, 0)
+		i := slices.IndexFunc(revisions, func(r pool.Revision) bool { return pool.TemplateHash(r.Spec, 0) == template })
+		c.checks[w.TemplateHash] = revisions[i].Spec
 	}
 	return nil
 }
@@ -64,13 +91,16 @@ func (c *controller) takeUp(ctx context.Context, w pool.Worker, f runtime.Found,
 		c.takeUpLaunch(w)
 		return nil
 	}
-	switch err := c.m.config.Runtime.Adopt(ctx, c.uid, w.ID, instance); {
-	case errors.Is(err, runtime.ErrGone):
-		c.tell(fact{kind: factEnded, workerID: w.ID, at: now, exit: pool.Exit{Unknown: true}})
-	case err != nil:
+	err := c.m.config.Runtime.Adopt(ctx, c.uid, w.ID, instance)
+	if err != nil && !errors.Is(err, runtime.ErrGone) {
 		return fmt.Errorf("adopt worker %s (pid %d): %w", w.ID, instance.PID, err)
-	case w.Instance.PID == 0:
+	}
+	if w.Instance.PID == 0 {
 		c.tell(fact{kind: factLaunched, workerID: w.ID, at: now, instance: instance})
+	}
+	switch {
+	case err != nil:
+		c.tell(fact{kind: factEnded, workerID: w.ID, at: now, exit: pool.Exit{Unknown: true}})
 	case w.State == pool.WorkerStopping:
 		c.resume(effect{kind: effectSignal, worker: w, signal: c.state.pool.Spec.Drain.Signal})
 	}

@@ -29,10 +29,12 @@ type world struct {
 
 	habits    func(runtime.Launch) habit                  // how an instance will behave; nil: as it is told
 	launching func(context.Context, runtime.Launch) error // asked before an instance is started; nil: yes
+	probing   func(health.Target) error                   // how a warm worker that is not sick answers; nil: well
+	sweeping  func(workerID string, known pool.Instance)  // told of sweeps
+	stillborn string                                      // a worker that ends before its launch returns
 	trouble   func(call, workerID string) error           // asked before any other call; nil: none
 	witness   func(call, workerID string) (breach string) // asked before a call that changes something
 	unfit     func(pool.Spec) pool.Faults                 // what Check finds beside another host
-	atConnect []func(*connection)                         // told of every new runtime
 }
 
 // habit is how an instance behaves.
@@ -120,8 +122,14 @@ func (c *connection) Launch(ctx context.Context, l runtime.Launch) (made pool.In
 			i = c.start(l)
 		}
 		i.watcher, made = c, i.found.Instance
+		if c.stillborn == l.WorkerID {
+			c.end(i, pool.Exit{Code: 1})
+		}
 		return nil
 	})
+	if c.stillborn == l.WorkerID {
+		<-time.After(time.Millisecond) // its end is known before its start
+	}
 	return made, err
 }
 
@@ -213,6 +221,9 @@ func (c *connection) Sweep(_ context.Context, workerID string, known pool.Instan
 		if _, err := c.find(workerID, known); err == nil {
 			return fmt.Errorf("process %d still runs", known.PID)
 		}
+		if c.sweeping != nil {
+			c.sweeping(workerID, known)
+		}
 		n = c.left[workerID]
 		delete(c.left, workerID)
 		return nil
@@ -270,6 +281,9 @@ func (w *world) probe(_ context.Context, t health.Target) error {
 	}
 	if complaint := w.sick[t.WorkerID]; complaint != "" {
 		return errors.New(complaint)
+	}
+	if w.probing != nil {
+		return w.probing(t)
 	}
 	return nil
 }

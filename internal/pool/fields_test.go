@@ -173,3 +173,19 @@ func TestHarderIsTheLaterOfTheChanges(t *testing.T) {
 		}
 	}
 }
+
+// What an apply does to a user's workers is a promise: moving a field to another row is a change for users.
+func TestTheKindOfChangeOfEveryField(t *testing.T) {
+	rows := map[pool.Change][]string{
+		pool.ChangeReplace:  {"name", "runtime.process.host"},
+		pool.ChangeRolling:  {"worker.command", "worker.env", "worker.working_dir", "worker.ports", "restart_triggers"},
+		pool.ChangeContract: {"health.", "drain."},
+		pool.ChangeHot:      {"description", "labels", "size", "remediation.", "update.", "logs.", "deletion_protection"},
+		pool.ChangeCreation: {"initialization"},
+	}
+	for _, f := range pool.Fields {
+		require.True(t, slices.ContainsFunc(rows[f.Change], func(row string) bool {
+			return f.Path == row || strings.HasSuffix(row, ".") && strings.HasPrefix(f.Path, row)
+		}), "%s is %s", f.Path, f.Change)
+	}
+}

@@ -3,8 +3,12 @@ package provider
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/stretchr/testify/require"
 
@@ -227,4 +231,39 @@ func TestWhatCannotBeImportedSaysWhy(t *testing.T) {
 			require.True(t, tf.state.IsNull())
 		})
 	}
+}
+
+// TestEveryCallForAPoolExpectsTheManagerThatHasIt looks at what goes over the wire.
+func TestEveryCallForAPoolExpectsTheManagerThatHasIt(t *testing.T) {
+	var mu sync.Mutex
+	expected := map[string]string{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		expected[r.Method] = r.Header.Get(api.HeaderExpectManager)
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusMisdirectedRequest)
+		_, err := fmt.Fprintf(w, `{"type": %q, "title": "Misdirected", "status": 421, "detail": "this is manager m_second"}`, api.ProblemBase+api.ProblemOtherManager)
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	known := newTerraform(t, newFake())
+	known.reaches(web())
+	remote, err := client.New(client.Config{Endpoint: server.URL})
+	require.NoError(t, err)
+	tf := newTerraform(t, remote)
+	tf.state, tf.private = known.state, known.private
+
+	for name, diagnostics := range map[string][]*tfprotov6.Diagnostic{
+		"refresh": tf.refresh(),
+		"update":  tf.apply(tf.plan(web(object{"size": 5}))),
+		"destroy": tf.destroy(),
+	} {
+		require.ErrorContains(t, firstError(diagnostics), "m_second", name)
+		require.ErrorContains(t, firstError(diagnostics), "m_first", name)
+	}
+	require.Equal(t, "m_first", expected[http.MethodGet])
+	require.Equal(t, "m_first", expected[http.MethodPut])
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
@@ -92,12 +91,10 @@ func (s *Server) answer(err error) error {
 	case errors.Is(err, store.ErrUnwritable):
 		s.config.Logger.Error("the store cannot be written", "error", err)
 		return problem(api.ProblemStore, err.Error()+"; nothing was changed")
+	case errors.Is(err, context.Canceled): // else its client is gone, and nobody reads the answer
+		return problem(api.ProblemStopping, "the manager is ending")
 	}
-	level := hclog.Error
-	if errors.Is(err, context.Canceled) {
-		level = hclog.Debug // its client is gone
-	}
-	s.config.Logger.Log(level, "a request failed", "error", err)
+	s.config.Logger.Error("a request failed", "error", err)
 	return huma.NewError(http.StatusInternalServerError, err.Error())
 }
 

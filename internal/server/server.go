@@ -70,13 +70,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // OpenAPI is the API's description, as it is served at /openapi.json and /openapi.yaml.
 func (s *Server) OpenAPI() ([]byte, error) { return s.openapi.YAML() }
 
-// Serve answers on the listener until ctx ends, then lets requests under way finish for a moment.
+// Serve answers on the listener until ctx ends, which also ends the waits of requests under way; they have
+// a moment to be answered.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       rememberPeer,
 		ErrorLog:          s.config.Logger.StandardLogger(&hclog.StandardLoggerOptions{InferLevels: true}),
 	}

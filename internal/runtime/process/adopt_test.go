@@ -83,6 +83,7 @@ func TestASecondRuntimeAdoptsWhatAClosedOneLaunched(t *testing.T) {
 	dir := t.TempDir()
 	first := openRuntime(t, dir)
 	lasting := launch(t, first, launchOf("lasting", "sleep", "1000"))
+	stray := launch(t, first, launchOf("stray", "sleep", "1000"))
 	brief := launch(t, first, launchOf("brief", "sleep", "1000"))
 	require.NoError(t, first.Close())
 	require.NoError(t, unix.Kill(brief.PID, unix.SIGKILL))
@@ -92,6 +93,8 @@ func TestASecondRuntimeAdoptsWhatAClosedOneLaunched(t *testing.T) {
 	require.NoError(t, second.Adopt(t.Context(), testPool, "lasting", lasting))
 	require.ErrorIs(t, second.Adopt(t.Context(), testPool, "brief", brief), runtime.ErrGone)
 	require.True(t, gone(brief.PID), "no zombie is left")
+	require.NoError(t, second.Kill(t.Context(), "stray", stray), "it was not even adopted")
+	require.True(t, gone(stray.PID), "no zombie is left")
 	require.NoError(t, second.Signal(t.Context(), "lasting", lasting, "TERM"))
 	require.Equal(t, pool.Exit{Signal: "TERM"}, next(t, second).Exit)
 }
@@ -234,14 +237,9 @@ func startLimbo(t *testing.T, r *Runtime, worker string) (pid int) {
 func TestListWaitsForWhatAKilledManagerLeftBetweenForkAndExec(t *testing.T) {
 	r := openRuntime(t, t.TempDir())
 	pid := startLimbo(t, r, "late")
-	stop := make(chan struct{})
-	go func() {
-		defer close(stop)
-		<-time.After(100 * time.Millisecond)
-		_ = unix.Kill(pid, unix.SIGUSR1)
-	}()
+	proceed := time.AfterFunc(100*time.Millisecond, func() { _ = unix.Kill(pid, unix.SIGUSR1) })
+	defer proceed.Stop()
 	found, err := r.List(t.Context())
-	<-stop
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "late", found[0].WorkerID)
@@ -253,25 +251,25 @@ func TestListKnowsNothingWhileAProcessStaysBetweenForkAndExec(t *testing.T) {
 	r := openRuntime(t, t.TempDir())
 	pid := startLimbo(t, r, "stuck")
 	_, err := r.List(t.Context())
-	require.ErrorContains(t, err, fmt.Sprintf("processes [%d] are about to execute a program and do not get to it", pid))
+	require.ErrorContains(t, err, fmt.Sprintf("processes [%d] are about to become workers and do not get to it", pid))
 }
 
 func TestAWalkIsSharedByAllWhoAskWhileAnotherIsUnderWay(t *testing.T) {
 	r := openRuntime(t, t.TempDir())
 	r.census.mu.Lock() // holds up the walks
-	walks := make(chan []proc, 50)
+	walks := make(chan table, 50)
 	for range cap(walks) {
 		go func() {
-			procs, _ := r.census.take(context.Background())
-			walks <- procs
+			found, _ := r.census.take(context.Background())
+			walks <- found
 		}()
 	}
 	r.census.mu.Unlock()
 	distinct := map[*proc]bool{} // by the first entry of the shared answer
 	for range cap(walks) {
-		procs := <-walks
-		require.NotEmpty(t, procs)
-		distinct[&procs[0]] = true
+		found := <-walks
+		require.NotEmpty(t, found.procs)
+		distinct[&found.procs[0]] = true
 	}
 	require.Less(t, len(distinct), cap(walks)/2, "%d walks for %d who asked", len(distinct), cap(walks))
 }

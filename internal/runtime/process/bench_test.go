@@ -5,10 +5,12 @@ package process
 import (
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -46,6 +48,47 @@ func BenchmarkLaunchBare(b *testing.B) {
 		require.NoError(b, p.Kill())
 		_, err := p.Wait()
 		require.NoError(b, err)
+	}
+}
+
+// BenchmarkKill kills 1,000 workers at once.
+func BenchmarkKill(b *testing.B) {
+	r := openRuntime(b, b.TempDir())
+	const count = 1000
+	for b.Loop() {
+		b.StopTimer()
+		instances := make([]pool.Instance, count)
+		for i := range instances {
+			instance, err := r.Launch(b.Context(), launchOf(fmt.Sprint("w", i), "sleep", "1000"))
+			require.NoError(b, err)
+			instances[i] = instance
+		}
+		b.StartTimer()
+		var wait sync.WaitGroup
+		for i, instance := range instances {
+			wait.Go(func() {
+				if err := r.Kill(b.Context(), fmt.Sprint("w", i), instance); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		for range instances {
+			next(b, r)
+		}
+	}
+}
+
+// BenchmarkReport is from the end of a worker until it is told.
+func BenchmarkReport(b *testing.B) {
+	r := openRuntime(b, b.TempDir())
+	for b.Loop() {
+		b.StopTimer()
+		instance, err := r.Launch(b.Context(), launchOf("w", "sleep", "1000"))
+		require.NoError(b, err)
+		b.StartTimer()
+		require.NoError(b, unix.Kill(instance.PID, unix.SIGKILL))
+		next(b, r)
 	}
 }
 

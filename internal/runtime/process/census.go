@@ -11,7 +11,9 @@ import (
 	"time"
 )
 
-// settleTime bounds how long a walk waits for processes that are about to become other programs.
+// settleTime bounds how long a walk waits for processes that are becoming other programs. What takes
+// longer counts as it is (a file system may be out of reach, for anybody's process), unless it is about to
+// become a worker: then nothing is known.
 const (
 	settleTime  = 2 * time.Second
 	settleEvery = 2 * time.Millisecond
@@ -30,8 +32,26 @@ type census struct {
 
 type walk struct {
 	done  chan struct{}
-	procs []proc
+	table table
 	err   error
+}
+
+// table is what a walk has found, zombies included. It is shared, and never changed.
+type table struct {
+	procs     []proc
+	bySession map[int][]int    // indexes of procs
+	byWorker  map[string][]int // of those that carry a worker's id
+}
+
+func newTable(procs []proc) table {
+	t := table{procs, map[int][]int{}, map[string][]int{}}
+	for i, p := range procs {
+		t.bySession[p.session] = append(t.bySession[p.session], i)
+		if p.marks.worker != "" {
+			t.byWorker[p.marks.worker] = append(t.byWorker[p.marks.worker], i)
+		}
+	}
+	return t
 }
 
 func newCensus(logDir string) (*census, error) {
@@ -39,9 +59,8 @@ func newCensus(logDir string) (*census, error) {
 	return &census{survey: survey}, err
 }
 
-// take returns the processes of a walk that began after the call, zombies included. An error means that
-// nothing is known.
-func (c *census) take(ctx context.Context) ([]proc, error) {
+// take returns what a walk finds that begins after the call. An error means that nothing is known.
+func (c *census) take(ctx context.Context) (table, error) {
 	c.mu.Lock()
 	if c.next == nil {
 		c.next = &walk{done: make(chan struct{})}
@@ -54,9 +73,9 @@ func (c *census) take(ctx context.Context) ([]proc, error) {
 	c.mu.Unlock()
 	select {
 	case <-mine.done:
-		return mine.procs, mine.err
+		return mine.table, mine.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return table{}, context.Cause(ctx)
 	}
 }
 
@@ -70,7 +89,8 @@ func (c *census) run() {
 		if current == nil {
 			return
 		}
-		current.procs, current.err = c.walk()
+		procs, err := c.walk()
+		current.table, current.err = newTable(procs), err
 		close(current.done)
 	}
 }
@@ -87,24 +107,27 @@ func (c *census) walk() ([]proc, error) {
 	ticker := time.NewTicker(settleEvery)
 	defer ticker.Stop()
 	for began := time.Now(); ; <-ticker.C {
-		var unsettled []int
+		var unsettled, limbo []int
+		late := time.Since(began) > settleTime
 		for _, pid := range ids {
 			p, err := c.survey.look(pid)
 			switch {
 			case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 			case err != nil:
 				return nil, fmt.Errorf("look at process %d: %w", pid, err)
-			case !p.settled:
+			case late && p.limbo:
+				limbo = append(limbo, pid)
+			case !late && !p.settled:
 				unsettled = append(unsettled, pid)
 			default:
 				procs = append(procs, p)
 			}
 		}
-		if len(unsettled) == 0 {
+		switch {
+		case len(limbo) > 0:
+			return nil, fmt.Errorf("processes %v are about to become workers and do not get to it", limbo)
+		case len(unsettled) == 0:
 			return procs, nil
-		}
-		if time.Since(began) > settleTime {
-			return nil, fmt.Errorf("processes %v are about to execute a program and do not get to it", unsettled)
 		}
 		ids = unsettled
 	}

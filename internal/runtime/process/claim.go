@@ -32,10 +32,10 @@ type mine struct {
 // belonging finds a worker's living processes. The proof of a session is one process of it that is
 // certainly the worker's: as long as it lives nobody else can have a session of that number. Those that
 // need a witness come first, so that they can be acted on while it lives.
-func (c claim) belonging(procs []proc) (found []mine) {
+func (c claim) belonging(t table) (found []mine) {
 	var witness *proc
 	var members []proc
-	for _, p := range procs {
+	for _, p := range c.candidates(t) {
 		inSession := c.pid != 0 && p.session == c.pid
 		carries := c.marked && p.marks.worker == c.worker && p.marks.manager() == c.manager
 		proves := inSession && (p.is(c.pid, c.start) || carries || p.pid != c.pid && p.start <= c.heldUntil)
@@ -60,6 +60,21 @@ func (c claim) belonging(procs []proc) (found []mine) {
 		return cmp.Compare(needs(b), needs(a))
 	})
 	return found
+}
+
+// candidates are all in the session and all that carry the id, each once.
+func (c claim) candidates(t table) (procs []proc) {
+	if c.pid != 0 {
+		for _, i := range t.bySession[c.pid] {
+			procs = append(procs, t.procs[i])
+		}
+	}
+	for _, i := range t.byWorker[c.worker] {
+		if p := t.procs[i]; c.pid == 0 || p.session != c.pid {
+			procs = append(procs, p)
+		}
+	}
+	return procs
 }
 
 func needs(m mine) int {

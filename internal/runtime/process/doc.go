@@ -7,8 +7,7 @@
 // A worker is the leader of a session of its own, with standard input from /dev/null and both outputs
 // appended to DataDir/logs/<pool uid>/<worker id>.log. Nothing ties it to the manager: no pipe, no
 // terminal, no inherited descriptor, no signal at the manager's death. Its environment is what its spec
-// says, PATH, HOME and the variables listed with Variables; the manager's umask, working limits and user
-// are its own.
+// says, PATH, HOME, and PORT and POOLKEEPER_*; the user, the umask and the limits are the manager's.
 //
 // # How it is recognized
 //

@@ -117,12 +117,12 @@ func beHeadless() {
 }
 
 func beLimbo() error {
-	go1 := make(chan os.Signal, 1)
-	signal.Notify(go1, unix.SIGUSR1)
+	proceed := make(chan os.Signal, 1)
+	signal.Notify(proceed, unix.SIGUSR1)
 	if err := os.WriteFile(filepath.Join(os.Getenv(dirVariable), "limbo"), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
 		return err
 	}
-	<-go1
+	<-proceed
 	return syscall.Exec("/bin/sleep", []string{"sleep", "1000"}, strings.Split(os.Getenv(linesVar), "\n"))
 }
 

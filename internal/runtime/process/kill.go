@@ -139,11 +139,11 @@ func (r *Runtime) forget(workerIDs ...string) {
 // killed.
 func (r *Runtime) cull(ctx context.Context, c claim) (killed int, err error) {
 	for began := time.Now(); ; {
-		procs, err := r.census.take(ctx)
+		found, err := r.census.take(ctx)
 		if err != nil {
 			return killed, err
 		}
-		left := c.belonging(procs)
+		left := c.belonging(found)
 		if len(left) == 0 {
 			return killed, nil
 		}

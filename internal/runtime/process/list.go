@@ -26,11 +26,11 @@ func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 	}
 	defer done()
 	before := r.living()
-	procs, err := r.census.take(ctx)
+	all, err := r.census.take(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", err)
 	}
-	found := r.found(procs)
+	found := r.found(all.procs)
 	// A worker that is watched is there, whatever has become of its environment.
 	for _, w := range before {
 		if w.signal(0) != nil {

@@ -35,10 +35,13 @@ func checkHandles() error {
 		defer h.close()
 		err = h.signal(0)
 	}
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("the process runtime needs Linux 5.4 or newer with pidfd_open and pidfd_send_signal: %w", err)
+	if err == nil {
+		err = unix.Waitid(unix.P_PIDFD, h.fd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	}
-	return err
+	if errors.Is(err, unix.ECHILD) { // nobody is a child of itself
+		return nil
+	}
+	return fmt.Errorf("Linux 5.4 or newer is needed, with pidfd_open, pidfd_send_signal and waitid allowed: %w", err)
 }
 
 func (h handle) close() { unix.Close(h.fd) }

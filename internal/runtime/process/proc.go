@@ -10,9 +10,11 @@ type proc struct {
 	zombie bool
 	name   string
 	marks  marks
-	// settled is false while the process is about to become another program, so that its environment is
-	// not yet the one that it will have.
+	// settled is false while the process is becoming another program, so that its environment is not yet
+	// the one that it will have.
 	settled bool
+	// limbo: it is about to become a worker, and no manager knows.
+	limbo bool
 }
 
 // is says that p is the process that was once seen as pid and start.

@@ -4,6 +4,7 @@ package process
 
 import (
 	"encoding/binary"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -32,6 +33,8 @@ func TestAProcessNameCanHoldAnything(t *testing.T) {
 		require.Equal(t, c.zombie, s.zombie, c.state)
 		require.Equal(t, c.headless, s.headless, c.state)
 	}
+	_, err := parseStat([]byte("42 (x) Z 0 -1 -1" + strings.Repeat(" 0", 46)))
+	require.ErrorIs(t, err, fs.ErrNotExist, "it is being reaped")
 	for _, line := range []string{"", "42 sleep S 1", "42 (sleep) S 1 2", "x" + strings.Repeat(" 1", 60)} {
 		_, err := parseStat([]byte(line))
 		require.Error(t, err, line)
@@ -101,7 +104,7 @@ func TestAClaimOnASessionNeedsAProof(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			claim := claim{worker: "w", manager: "m", pid: leader, start: start, heldUntil: until, marked: true, self: 7}
 			var got []int
-			for _, p := range claim.belonging(c.procs) {
+			for _, p := range claim.belonging(newTable(c.procs)) {
 				got = append(got, p.pid)
 			}
 			require.Equal(t, c.want, got)
@@ -109,6 +112,6 @@ func TestAClaimOnASessionNeedsAProof(t *testing.T) {
 	}
 	t.Run("without an instance only the id counts", func(t *testing.T) {
 		claim := claim{worker: "w", manager: "m", marked: true, self: 7}
-		require.Len(t, claim.belonging([]proc{member(leader, start), {pid: 5}, carrying(member(101, 3000), "w", "m")}), 1)
+		require.Len(t, claim.belonging(newTable([]proc{member(leader, start), {pid: 5}, carrying(member(101, 3000), "w", "m")})), 1)
 	})
 }

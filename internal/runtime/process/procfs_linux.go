@@ -74,13 +74,17 @@ func readStat(pid int) (stat, error) {
 		return stat{}, err
 	}
 	s, err := parseStat(line)
+	if err == fs.ErrNotExist {
+		return stat{}, err
+	}
 	if err != nil {
 		return stat{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
 	}
 	return s, nil
 }
 
-// parseStat reads the line of proc_pid_stat(5). The name may hold anything, spaces and parentheses too.
+// parseStat reads the line of proc_pid_stat(5). The name may hold anything, spaces and parentheses too. A
+// process that is being reaped at this moment has no session any more, and does not exist.
 func parseStat(line []byte) (stat, error) {
 	open, end := bytes.IndexByte(line, '('), bytes.LastIndexByte(line, ')')
 	if open < 0 || end < open {
@@ -89,6 +93,9 @@ func parseStat(line []byte) (stat, error) {
 	fields := bytes.Fields(line[end+1:])
 	if len(fields) < 50 {
 		return stat{}, fmt.Errorf("%d fields after the name", len(fields))
+	}
+	if string(fields[6-3]) == "-1" {
+		return stat{}, fs.ErrNotExist
 	}
 	s := stat{}
 	s.name = string(line[open+1 : end])
@@ -188,7 +195,8 @@ func (s *surveyor) look(pid int) (proc, error) {
 		}
 		p.settled = after.zombie || after.memory == 0 || after.envStart != 0 && after.envStart == after.envEnd
 	case p.name == s.name:
-		p.settled = !s.aboutToExec(p)
+		p.limbo = s.aboutToExec(p)
+		p.settled = !p.limbo
 	}
 	return p, nil
 }
@@ -201,8 +209,8 @@ func (s *surveyor) aboutToExec(p proc) bool {
 	}
 	dir := "/proc/" + strconv.Itoa(p.pid) + "/fd"
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return false
+	if err != nil { // it may be, unless it is another's or has ended
+		return !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist)
 	}
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 		target, err := os.Readlink(dir + "/" + e.Name())
