@@ -53,6 +53,7 @@ func TestAManagerThatIsKilledAtAnyMomentLosesNothing(t *testing.T) {
 			if destroying.wait().code != 0 {
 				w.destroy().succeeded()
 			}
+			w.wake()
 			require.Empty(t, w.running("web"))
 			require.Empty(t, w.pools())
 			_, kept := w.state()
@@ -109,6 +110,7 @@ func (w *workspace) endsRight(applying *started) {
 		w.t.Logf("the apply that lost its manager: %s", o)
 		w.apply().succeeded()
 	}
+	w.wake()
 }
 
 // kept requires that workers which were alive are in the pool still, as the same processes.

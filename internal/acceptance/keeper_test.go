@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -95,6 +97,12 @@ func (k *keeper) kill() {
 func (k *keeper) stop() {
 	k.t.Helper()
 	k.cli("", "manager", "stop").succeeded()
+}
+
+// wake starts a manager if none runs.
+func (k *keeper) wake() {
+	k.t.Helper()
+	k.cli("", "pool", "list").succeeded()
 }
 
 // pool is a living pool by its name. It does not claim the pool, as asking by the uid would.
@@ -219,3 +227,6 @@ func (k *keeper) revisionReason(name string) string {
 	require.NotEmpty(k.t, revisions)
 	return revisions[0].Reason
 }
+
+// keys are the ids of a crew.
+func keys(c crew) []string { return slices.Collect(maps.Keys(c)) }

@@ -7,9 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -286,4 +289,65 @@ func (o outcome) says(words ...string) outcome {
 		require.Contains(o.t, o.text(), strings.Join(strings.Fields(w), " "), o.String())
 	}
 	return o
+}
+
+// differs lists the dotted paths of the attributes that are known and will be others, sorted.
+func (p planned) differs() []string {
+	var paths []string
+	compare("", p.Before, p.After, func(path string) {
+		if !slices.Contains(p.unknown(), path) {
+			paths = append(paths, path)
+		}
+	})
+	slices.Sort(paths)
+	return paths
+}
+
+// nested are the attributes whose members are attributes.
+var nested = []string{"", "runtime", "runtime.process", "worker", "health", "health.http", "health.tcp", "remediation", "update", "drain", "logs"}
+
+// compare calls note for every attribute that differs between two objects.
+func compare(at string, before, after map[string]any, note func(path string)) {
+	for name := range merged(before, after) {
+		path := strings.TrimPrefix(at+"."+name, ".")
+		was, hadMembers := before[name].(map[string]any)
+		is, hasMembers := after[name].(map[string]any)
+		switch {
+		case hadMembers && hasMembers && slices.Contains(nested, path):
+			compare(path, was, is, note)
+		case !reflect.DeepEqual(before[name], after[name]):
+			note(path)
+		}
+	}
+}
+
+func merged(a, b map[string]any) map[string]any {
+	all := maps.Clone(a)
+	if all == nil {
+		all = map[string]any{}
+	}
+	maps.Copy(all, b)
+	return all
+}
+
+// unknown lists the dotted paths of the attributes whose values come with the apply, sorted.
+func (p planned) unknown() []string {
+	paths := unknownIn("", p.AfterUnknown)
+	slices.Sort(paths)
+	return paths
+}
+
+func unknownIn(at string, marks map[string]any) (paths []string) {
+	for name, mark := range marks {
+		path := strings.TrimPrefix(at+"."+name, ".")
+		switch mark := mark.(type) {
+		case bool:
+			if mark {
+				paths = append(paths, path)
+			}
+		case map[string]any:
+			paths = append(paths, unknownIn(path, mark)...)
+		}
+	}
+	return paths
 }

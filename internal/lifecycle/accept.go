@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,10 +51,11 @@ func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted
 			return Accepted{}, err
 		}
 		if by.IfNoneMatch {
-			if err := m.attach(tx, by, p); err != nil {
-				return Accepted{}, err
-			}
-		} else if err := by.match(p); err != nil {
+			err = m.attach(tx, by, p)
+		} else {
+			err = cmp.Or(notDeleting(tx, p), by.match(p))
+		}
+		if err != nil {
 			return Accepted{}, err
 		}
 		return m.change(tx, by, p, spec, unfit)
@@ -83,7 +85,7 @@ func (m *Manager) Patch(ctx context.Context, by Request, ref string, patch []byt
 		if err != nil {
 			return Accepted{}, err
 		}
-		if err := by.match(p); err != nil {
+		if err := cmp.Or(notDeleting(tx, p), by.match(p)); err != nil {
 			return Accepted{}, err
 		}
 		if p.Generation != seen.Generation {
@@ -100,7 +102,7 @@ func (m *Manager) Restart(ctx context.Context, by Request, ref string) (Accepted
 		if err != nil {
 			return Accepted{}, err
 		}
-		if err := errors.Join(by.match(p), notDeleting(tx, p)); err != nil {
+		if err := cmp.Or(notDeleting(tx, p), by.match(p)); err != nil {
 			return Accepted{}, err
 		}
 		p.Restarts++

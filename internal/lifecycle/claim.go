@@ -40,13 +40,14 @@ func (c *claims) begin(operationID string) {
 	c.waits[operationID].callers++
 }
 
-// end closes one poll. gone says that the caller went away instead of taking the answer.
-func (c *claims) end(operationID string, gone bool, now time.Time) {
+// end closes one poll. goesOn says that the caller got an answer while the operation was running, so that
+// its next poll is to be expected.
+func (c *claims) end(operationID string, goesOn bool, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.waits[operationID]
 	w.callers--
-	if !gone {
+	if goesOn {
 		w.answered = now
 	} else if w.callers == 0 {
 		delete(c.waits, operationID)
@@ -58,12 +59,6 @@ func (c *claims) waitedFor(operationID string, now time.Time) bool {
 	defer c.mu.Unlock()
 	w := c.waits[operationID]
 	return w != nil && (w.callers > 0 || now.Sub(w.answered) < betweenPolls)
-}
-
-func (c *claims) forget(operationID string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.waits, operationID)
 }
 
 // attach says whether a creation may take up an existing pool.
@@ -80,6 +75,19 @@ func (m *Manager) attach(tx store.Reader, by Request, p pool.Pool) error {
 		}
 	}
 	return r
+}
+
+// learned claims the pool of an operation whose outcome was told to who waited for it, if that was its creator.
+func (m *Manager) learned(ctx context.Context, o pool.Operation) error {
+	var p pool.Pool
+	err := m.config.Store.View(ctx, func(r store.Reader) (err error) {
+		p, err = r.Pool(o.PoolUID)
+		return err
+	})
+	if err != nil || p.Claimed || o.Author != p.Author {
+		return err
+	}
+	return m.claim(ctx, p.UID)
 }
 
 // claim notes that the pool's creator knows of it.

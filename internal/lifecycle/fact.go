@@ -71,8 +71,9 @@ func (d *draft) take(f fact) {
 	case factVerdict:
 		d.verdict(w, f)
 	case factTrouble:
-		w.Reason = f.text
-		d.changed[w.ID] = true
+		if w.Reason != f.text {
+			w.Reason, d.changed[w.ID] = f.text, true
+		}
 	}
 }
 

@@ -138,17 +138,16 @@ func (m *Manager) Count(ctx context.Context) (n int, err error) {
 
 // Operation reads an operation; if it is running, it waits for its end, at most for the given time.
 func (m *Manager) Operation(ctx context.Context, id string, atMost time.Duration) (pool.Operation, error) {
+	if atMost <= 0 {
+		return m.await(ctx, id, 0)
+	}
 	m.claims.begin(id)
 	o, err := m.await(ctx, id, atMost)
-	m.claims.end(id, ctx.Err() != nil, m.config.Now())
+	m.claims.end(id, err == nil && !o.Phase.Ended(), m.config.Now())
 	if err != nil || !o.Phase.Ended() {
 		return o, err
 	}
-	m.claims.forget(id)
-	if o.Kind == pool.OperationCreate {
-		err = m.claim(ctx, o.PoolUID)
-	}
-	return o, err
+	return o, m.learned(ctx, o)
 }
 
 func (m *Manager) await(ctx context.Context, id string, atMost time.Duration) (o pool.Operation, err error) {

@@ -25,7 +25,9 @@ type stage struct {
 	journal *journal
 	runtime *connection
 	m       *lifecycle.Manager
+	gate    func(call string) (before, after error) // of the runtimes; nil: open
 	ids     int
+	uids    map[string]bool // of the pools that were created
 }
 
 // play runs a story on a stage of its own. Afterwards nothing may have been done without its journal, and
@@ -37,7 +39,7 @@ func play(t *testing.T, story func(t *testing.T, s *stage)) {
 		records, err := store.OpenSQLite(t.Context(), path)
 		require.NoError(t, err)
 		defer records.Close()
-		s := &stage{t: t, world: newWorld(), journal: newJournal(records)}
+		s := &stage{t: t, world: newWorld(), journal: newJournal(records), uids: map[string]bool{}}
 		s.world.witness = s.unjournaled
 		s.open()
 		defer func() { s.close() }()
@@ -68,6 +70,9 @@ func (s *stage) open() {
 
 func (s *stage) tryOpen() (err error) {
 	s.runtime = s.world.connect(s.journal.Identity().String())
+	if s.gate != nil {
+		s.runtime.gate = s.gate
+	}
 	s.m, err = lifecycle.New(context.Background(), lifecycle.Config{
 		Store: s.journal, Runtime: s.runtime, Logger: hclog.NewNullLogger(), Host: testHost,
 		NewID: s.newID, Probe: s.world.probe,
@@ -123,8 +128,10 @@ func (s *stage) unjournaled(call, workerID string) (breach string) {
 // checkEvents: the log of every pool is numbered without gaps.
 func (s *stage) checkEvents() {
 	s.t.Helper()
-	for n := range s.ids {
-		for i, e := range s.events(fmt.Sprintf("p_%03d", n+1)) {
+	for uid := range s.uids {
+		events := s.events(uid)
+		require.NotEmpty(s.t, events)
+		for i, e := range events {
 			require.Equal(s.t, int64(i+1), e.Sequence)
 		}
 	}
@@ -175,6 +182,9 @@ func (s *stage) create(sp pool.Spec) lifecycle.Accepted {
 	s.t.Helper()
 	done, err := s.m.Put(s.t.Context(), asNew, sp)
 	require.NoError(s.t, err)
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	s.uids[done.Pool.UID] = true
 	return done
 }
 

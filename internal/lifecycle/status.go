@@ -11,7 +11,7 @@ import (
 // Status derives what a pool shows from its records, its newest operation and its living workers.
 func Status(p pool.Pool, newest pool.Operation, workers []pool.Worker, now time.Time) pool.Status {
 	s := pool.Status{Desired: p.Desired(), Current: len(workers), Operation: &newest}
-	target := p.Target()
+	target, draining := p.Target(), false
 	for _, w := range workers {
 		switch {
 		case w.State.Leaving():
@@ -19,6 +19,7 @@ func Status(p pool.Pool, newest pool.Operation, workers []pool.Worker, now time.
 		case w.State == pool.WorkerReady:
 			s.Ready++
 		}
+		draining = draining || w.State != pool.WorkerStopping
 		if w.TemplateHash != target {
 			s.Old++
 		}
@@ -37,11 +38,11 @@ func Status(p pool.Pool, newest pool.Operation, workers []pool.Worker, now time.
 		Phase:        p.Phase,
 		Failed:       newest.Phase == pool.OperationFailed,
 		WorkersKnown: len(workers) > 0,
-		Draining:     s.Draining > 0,
+		Draining:     draining,
 		Old:          s.Old > 0,
 		Resizing:     running && newest.Kind == pool.OperationResize,
 	}.Shown()
-	if s.State == pool.StateError {
+	if newest.Phase == pool.OperationFailed {
 		s.Reason = newest.Reason
 	}
 	s.Health, s.HealthReasons = judge(p, s, workers)

@@ -213,6 +213,9 @@ func (w *world) end(i *instance, exit pool.Exit) {
 	if i.habit.leftovers > 0 {
 		w.left[id] = i.habit.leftovers
 	}
+	if i.watcher == nil {
+		return
+	}
 	i.watcher.ended <- runtime.Ended{WorkerID: id, PoolUID: i.found.PoolUID, Exit: exit, At: time.Now()}
 }
 

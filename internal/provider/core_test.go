@@ -210,7 +210,25 @@ func (tf *core) applyUnder(ctx context.Context, p plan) []*tfprotov6.Diagnostic 
 	})
 	require.NoError(tf.t, err)
 	tf.state, tf.private = tf.unpacked(resp.NewState), resp.Private
+	if !hasError(resp.Diagnostics) {
+		require.Empty(tf.t, broken(p.value, tf.state, ""), "core would call these inconsistent results after apply")
+	}
 	return resp.Diagnostics
+}
+
+// broken lists where a value is not what was planned.
+func broken(planned, actual tftypes.Value, at string) (paths []string) {
+	var members, results map[string]tftypes.Value
+	switch {
+	case !planned.IsKnown(), planned.Equal(actual):
+		return nil
+	case !planned.IsNull() && !actual.IsNull() && planned.Type().Is(tftypes.Object{}) && planned.As(&members) == nil && actual.As(&results) == nil:
+		for name, v := range members {
+			paths = append(paths, broken(v, results[name], at+"."+name)...)
+		}
+		return paths
+	}
+	return []string{fmt.Sprintf("%s: planned %s, got %s", at, planned, actual)}
 }
 
 // reaches plans and applies, and requires that neither says anything.

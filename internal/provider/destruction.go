@@ -43,8 +43,6 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	case err != nil:
 		resp.Diagnostics.Append(refusal(fmt.Sprintf("Pool %q cannot be destroyed", name), err)...)
 		return
-	case accepted.Pool.Phase == pool.PhaseDestroyed:
-		return
 	}
 	w := await(ctx, manager, accepted.Operation, timeout)
 	if w.ending == ended && w.operation.Phase == pool.OperationSucceeded {

@@ -107,11 +107,7 @@ func missingWorkers(view pool.View) (diags diag.Diagnostics) {
 	if s.Missing == 0 {
 		return nil
 	}
-	are := "are"
-	if s.Missing == 1 {
-		are = "is"
-	}
-	detail := fmt.Sprintf("%d of %d workers %s missing; the manager is replacing them.", s.Missing, s.Desired, are)
+	detail := fmt.Sprintf("%d of %d workers are missing; the manager is replacing them.", s.Missing, s.Desired)
 	if len(s.HealthReasons) > 0 {
 		detail += "\n\n" + strings.Join(s.HealthReasons, "\n")
 	}

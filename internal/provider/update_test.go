@@ -66,6 +66,21 @@ func TestAnUpdateThatFailedIsAnErrorAndTheNextApplyTriesAgain(t *testing.T) {
 	require.True(t, tf.plan(web()).empty(tf))
 }
 
+func TestAnotherAttemptThatSucceedsChangesWhatThePlanSaidItWould(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	tf.reaches(web())
+	tf.reaches(web(at("worker.env", object{"A": "1"})))
+	fake.alter("web", func(v *pool.View) { v.Status.Operation.Phase = pool.OperationFailed })
+	tf.refresh()
+	p := tf.plan(web(at("worker.env", object{"A": "1"})))
+	require.Equal(t, "rolling", plain(valueAt(p.value, "last_change")))
+	require.Empty(t, summaries(tf.apply(p)))
+	require.Equal(t, "rolling", tf.shown("last_change"))
+	tf.refresh()
+	require.True(t, tf.plan(web(at("worker.env", object{"A": "1"}))).empty(tf))
+}
+
 func TestWhoeverStopsWaitingForAnUpdateGetsAnErrorAndTheNewState(t *testing.T) {
 	for name, row := range map[string]struct {
 		timeouts object

@@ -64,7 +64,8 @@ type Runtime interface {
 	// List finds the instances that carry this manager's id, of whatever incarnation. An error means that
 	// the world is unknown, never that it is empty.
 	List(ctx context.Context) ([]Found, error)
-	// Ended delivers the end of every launched and adopted instance, as soon as it happens.
+	// Ended delivers the end of every launched and adopted instance once, as soon as it happens: that may
+	// be before Launch has returned. Close closes the channel.
 	Ended() <-chan Ended
 	// Logs returns at most the last max bytes of the worker's output, whole lines; empty if there is none.
 	Logs(ctx context.Context, poolUID, workerID string, max int64) ([]byte, error)

@@ -74,7 +74,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 		defer func() {
 			if v := recover(); v != nil {
 				s.config.Logger.Error("a request's handler panicked", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-				write(w, &statusProblem{api.Problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError}})
+				write(w, plainProblem(http.StatusInternalServerError, "the manager has a bug, which its log tells of"))
 			}
 		}()
 		next.ServeHTTP(w, r)

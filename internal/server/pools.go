@@ -6,9 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"reflect"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
@@ -83,7 +80,7 @@ type listOutput struct{ Body api.PoolList }
 
 func (s *Server) listPools(ctx context.Context, in *listInput) (*listOutput, error) {
 	views, err := s.config.Manager.Pools(ctx, store.Page{After: in.After, Limit: in.Limit})
-	out := &listOutput{Body: api.PoolList{Pools: views}}
+	out := &listOutput{Body: api.PoolList{Pools: append([]pool.View{}, views...)}}
 	if len(views) == in.Limit {
 		out.Body.Next = views[len(views)-1].Name
 	}
@@ -112,7 +109,7 @@ func (s *Server) putPool(ctx context.Context, in *putInput) (*acceptedOutput, er
 
 func misnamed(name, asked string) error {
 	p := problem(api.ProblemInvalid, "the spec is for another pool")
-	p.Errors = pool.Faults{{Path: "name", Value: fmt.Sprintf("%q", name), Reason: "is not the name in the request's path", Valid: fmt.Sprintf("%q", asked)}}
+	p.Errors = pool.Faults{{Path: "name", Value: shown(name), Reason: "is not the name in the request's path", Valid: fmt.Sprintf("%q", asked)}}
 	return p
 }
 
@@ -126,15 +123,35 @@ func (s *Server) patchPool(ctx context.Context, in *bodyInput) (*acceptedOutput,
 	return s.accepted(ctx, done, err)
 }
 
-type resizeInput struct {
-	Mutation
-	Body api.Resize
-}
-
-func (s *Server) resize(ctx context.Context, in *resizeInput) (*acceptedOutput, error) {
-	patch := fmt.Sprintf(`{"size":%d}`, in.Body.Size)
+func (s *Server) resize(ctx context.Context, in *bodyInput) (*acceptedOutput, error) {
+	size, err := wantedSize(in.RawBody)
+	if err != nil {
+		return nil, s.answer(decodeFault(err))
+	}
+	patch := fmt.Sprintf(`{"size":%d}`, size)
 	done, err := s.config.Manager.Patch(ctx, in.request(ctx, "resize", patch), in.Pool, []byte(patch))
 	return s.accepted(ctx, done, err)
+}
+
+// wantedSize reads the body of a resize, JSON or YAML, which is a patch of nothing but the size.
+func wantedSize(body []byte) (int64, error) {
+	spec, err := pool.Patch(pool.Default(), body)
+	if err != nil {
+		return 0, err
+	}
+	var faults pool.Faults
+	for _, c := range pool.Changes(pool.Default(), spec) {
+		if c.Path != "size" {
+			faults = append(faults, pool.Fault{Path: c.Path, Reason: "a resize changes the size only", Valid: "size"})
+		}
+	}
+	if spec.Size == nil {
+		faults = append(faults, pool.Fault{Path: "size", Reason: "is missing", Valid: "the desired number of workers"})
+	}
+	if len(faults) > 0 {
+		return 0, faults
+	}
+	return *spec.Size, nil
 }
 
 func (s *Server) restart(ctx context.Context, in *Mutation) (*acceptedOutput, error) {
@@ -165,15 +182,4 @@ func (s *Server) validate(ctx context.Context, in *validateInput) (*validateOutp
 		return nil, s.answer(decodeFault(err))
 	}
 	return &validateOutput{http.StatusOK, api.Validated{Spec: spec}}, s.answer(s.config.Manager.Validate(ctx, spec))
-}
-
-func schemaOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
-
-// describeBody documents a body that the handler reads by itself.
-func describeBody(o *huma.Operation, schema *huma.Schema, contentTypes ...string) {
-	content := map[string]*huma.MediaType{}
-	for _, t := range contentTypes {
-		content[t] = &huma.MediaType{Schema: schema}
-	}
-	o.RequestBody = &huma.RequestBody{Required: true, Content: content}
 }

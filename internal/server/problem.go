@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -49,13 +50,15 @@ func problem(name, detail string) *statusProblem {
 	return &statusProblem{api.Problem{Type: api.ProblemBase + name, Title: row.title, Status: row.status, Detail: detail}}
 }
 
-// useProblems makes the router's own errors (a missing parameter, a body that is too large) problems too.
+// plainProblem is a problem that HTTP's own status says all of.
+func plainProblem(status int, detail string) *statusProblem {
+	return &statusProblem{api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}}
+}
+
+// useProblems makes the router's own errors (a missing parameter, a value out of bounds) problems too.
 var useProblems = sync.OnceFunc(func() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		p := &statusProblem{api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: message}}
-		if status == http.StatusRequestEntityTooLarge {
-			p = problem(api.ProblemTooLarge, fmt.Sprintf("a request's body has at most %d bytes", api.MaxBody))
-		}
+		p := plainProblem(status, message)
 		for _, err := range errs {
 			p.Errors = append(p.Errors, routerFault(err))
 		}
@@ -70,9 +73,18 @@ func routerFault(err error) pool.Fault {
 	}
 	f := pool.Fault{Path: d.ErrorDetail().Location, Reason: d.ErrorDetail().Message}
 	if v := d.ErrorDetail().Value; v != nil {
-		f.Value = fmt.Sprintf("%q", fmt.Sprint(v))
+		f.Value = shown(fmt.Sprint(v))
 	}
 	return f
+}
+
+// shown is a value as a problem shows it: as much as tells it apart.
+func shown(value string) string {
+	const enough = 200
+	if runes := []rune(value); len(runes) > enough {
+		return strconv.Quote(string(runes[:enough])) + "…"
+	}
+	return strconv.Quote(value)
 }
 
 // answer turns an error into a problem. What nobody expected is logged, and told in one sentence.
@@ -95,7 +107,7 @@ func (s *Server) answer(err error) error {
 		return problem(api.ProblemStopping, "the manager is ending")
 	}
 	s.config.Logger.Error("a request failed", "error", err)
-	return huma.NewError(http.StatusInternalServerError, err.Error())
+	return plainProblem(http.StatusInternalServerError, err.Error())
 }
 
 // decodeFault answers a document that could not be read.

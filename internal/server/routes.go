@@ -5,9 +5,6 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 // routes registers every route of the API and returns its description.
@@ -22,7 +19,7 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 	put(a, "/v1/pools/{pool}", "putPool", "Create a pool, or change it to a spec", s.putPool)
 	register(a, http.MethodPatch, "/v1/pools/{pool}", "patchPool", "Change fields of a pool by a JSON merge patch (RFC 7396)", http.StatusAccepted, s.patchPool)
 	register(a, http.MethodDelete, "/v1/pools/{pool}", "deletePool", "Drain and destroy a pool", http.StatusAccepted, s.deletePool)
-	post(a, "/v1/pools:validate", "validateSpec", "Check a spec as a creation would, and change nothing", s.validate)
+	register(a, http.MethodPost, "/v1/pools:validate", "validateSpec", "Check a spec as a creation would, and change nothing", http.StatusOK, s.validate)
 	post(a, "/v1/pools/{pool}:resize", "resizePool", "Change the number of workers", s.resize)
 	post(a, "/v1/pools/{pool}:restart", "restartPool", "Replace all workers step by step", s.restart)
 
@@ -32,18 +29,15 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 	get(a, "/v1/pools/{pool}/events", "listEvents", "Read a pool's event log", s.events)
 	get(a, "/v1/operations/{operation}", "readOperation", "Show an operation, or wait for its end", s.operation)
 
-	o := a.OpenAPI()
-	spec := o.Components.Schemas.Schema(schemaOf[pool.Spec](), true, "Spec")
-	describeBody(o.Paths["/v1/pools/{pool}"].Put, spec, "application/json", "application/yaml")
-	describeBody(o.Paths["/v1/pools:validate"].Post, spec, "application/json", "application/yaml")
-	describeBody(o.Paths["/v1/pools/{pool}"].Patch, spec, "application/merge-patch+json", "application/json", "application/yaml")
-	return o
+	describeBodies(a.OpenAPI())
+	describeAnswers(a.OpenAPI())
+	return a.OpenAPI()
 }
 
 func register[I, O any](a huma.API, method, path, id, summary string, status int, handle func(context.Context, *I) (*O, error)) {
 	huma.Register(a, huma.Operation{
 		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
-		MaxBodyBytes: api.MaxBody, Errors: []int{http.StatusUnprocessableEntity},
+		MaxBodyBytes: -1, BodyReadTimeout: -1, // readBody has read it
 	}, handle)
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,8 +29,9 @@ type Config struct {
 	// Token is what TCP clients must show; a unix socket needs none.
 	Token string
 	// Stop ends the manager.
-	Stop   func()
-	Logger hclog.Logger
+	Stop     func()
+	Logger   hclog.Logger
+	Patience Patience
 }
 
 // Server answers the API. It is an http.Handler.
@@ -41,19 +45,34 @@ type Server struct {
 // New makes the API's routes.
 func New(config Config) *Server {
 	useProblems()
+	config.Patience = config.Patience.orDefault()
 	s := &Server{config: config}
 	s.activity.last = time.Now()
 	router := chi.NewMux()
-	router.Use(s.count, s.recoverPanics, s.guard, middleware.GetHead)
+	router.Use(s.count, s.recoverPanics, s.boundBody, s.guard, readBody, middleware.GetHead)
 	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		write(w, problem(api.ProblemNotFound, "there is nothing at "+r.Method+" "+r.URL.Path))
 	})
 	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		write(w, huma.NewError(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path).(*statusProblem))
+		w.Header().Set("Allow", strings.Join(allowed(router, r.URL.Path), ", "))
+		write(w, plainProblem(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path))
 	})
 	s.openapi = s.routes(humachi.New(router, humaConfig(config.Describe.Version)))
 	s.handler = router
 	return s
+}
+
+// allowed lists the methods that are possible at a path.
+func allowed(router chi.Routes, path string) (methods []string) {
+	for _, m := range []string{http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodPost, http.MethodDelete} {
+		if router.Match(chi.NewRouteContext(), m, path) {
+			methods = append(methods, m)
+		}
+	}
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	return methods
 }
 
 func humaConfig(version string) huma.Config {
@@ -61,6 +80,7 @@ func humaConfig(version string) huma.Config {
 	c.Info.Description = "Lifecycle of pools of workers."
 	c.DocsPath, c.SchemasPath = "", ""
 	c.CreateHooks = nil // answers carry no $schema
+	c.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[statusProblem](), reflect.TypeFor[api.Problem]())
 	c.RejectUnknownQueryParameters = true
 	return c
 }
@@ -75,7 +95,7 @@ func (s *Server) OpenAPI() ([]byte, error) { return s.openapi.YAML() }
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: s.config.Patience.Header,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return ctx },

@@ -69,6 +69,7 @@ func bench(p programs, only string, runs int) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
 	var all []comparison
+	var failures []error
 	for _, m := range measurements {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue
@@ -78,17 +79,22 @@ func bench(p programs, only string, runs int) (err error) {
 		if err := os.Mkdir(own, 0o700); err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			break
+		}
 		n := m.runs
 		if runs > 0 {
 			n = runs
 		}
 		c, err := m.measure(ctx, p, own, n)
 		if err != nil {
-			return fmt.Errorf("measure %s: %w", m.name, err)
+			failures = append(failures, fmt.Errorf("measure %s: %w", m.name, err))
 		}
-		all = append(all, c)
+		if len(c.ours) > 0 && len(c.floor) > 0 {
+			all = append(all, c)
+		}
 	}
-	return report(all)
+	return errors.Join(append(failures, context.Cause(ctx), report(all))...)
 }
 
 // report prints medians, and the whole range in brackets.

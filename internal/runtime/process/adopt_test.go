@@ -154,17 +154,33 @@ func TestListFindsTheMainProcessesOfThisManagersWorkersOnly(t *testing.T) {
 	require.Equal(t, r.managerID+"/", found[i].Identity, "the incarnation is not known")
 }
 
-func TestListMissesNoWorkerThatIsInTheMiddleOfAnExec(t *testing.T) {
-	dir := t.TempDir()
-	r := openRuntime(t, dir)
-	script := filepath.Join(dir, "again")
+func TestNoWorkerIsMissedInTheMiddleOfAnExec(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "again")
 	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nexec \"$0\"\n"), 0o700))
-	instance := launch(t, r, launchOf("w", script))
-	fresh := openRuntime(t, dir)
-	for i := range 150 {
-		found, err := fresh.List(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, []runtime.Found{{WorkerID: "w", PoolUID: testPool, PoolName: "fleet", Identity: r.identity, Instance: instance}}, found, "time %d", i)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for _, c := range []struct{ name, program, role string }{
+		{"of one thread", script, ""},
+		{"of many threads", self, roleAgain},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			r := openRuntime(t, dir)
+			l := launchOf("w", c.program)
+			l.Template.Env = map[string]string{roleVariable: c.role}
+			instance := launch(t, r, l)
+			fresh := openRuntime(t, dir)
+			for i := range 150 {
+				found, err := fresh.List(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, []runtime.Found{{WorkerID: "w", PoolUID: testPool, PoolName: "fleet", Identity: r.identity, Instance: instance}}, found, "time %d", i)
+				for range 100 {
+					h, err := fresh.open("w", instance)
+					require.NoError(t, err, "time %d", i)
+					h.close()
+				}
+			}
+		})
 	}
 }
 
@@ -179,7 +195,7 @@ func TestAWorkerWhoseFirstThreadHasEndedLives(t *testing.T) {
 	output(t, r, "w")
 	s, err := readStat(instance.PID)
 	require.NoError(t, err)
-	require.True(t, s.headless, "its first thread lives")
+	require.True(t, s.image.headless, "its first thread lives")
 
 	fresh := openRuntime(t, dir)
 	found, err := fresh.List(t.Context())

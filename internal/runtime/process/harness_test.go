@@ -40,6 +40,7 @@ const (
 	roleManager  = "manager"  // launches workers, tells of them on its output and waits to be killed
 	roleBlocked  = "blocked"  // the same, started with USR1 blocked
 	roleHeadless = "headless" // a worker whose first thread ends while others run on
+	roleAgain    = "again"    // a worker that executes itself again and again, from any of its threads
 	roleLimbo    = "limbo"    // stands between fork and exec until USR1, and then becomes its arguments
 )
 
@@ -54,6 +55,10 @@ func TestMain(m *testing.M) {
 		err = beBlocked()
 	case roleHeadless:
 		beHeadless()
+	case roleAgain:
+		failed := make(chan error)
+		go func() { failed <- syscall.Exec("/proc/self/exe", os.Args, os.Environ()) }() // seldom the first thread
+		err = <-failed
 	case roleLimbo:
 		err = beLimbo()
 	}
@@ -108,7 +113,7 @@ func beHeadless() {
 			}
 			select {}
 		}()
-		if p, err := readStat(os.Getpid()); err == nil && p.headless {
+		if p, err := readStat(os.Getpid()); err == nil && p.image.headless {
 			break
 		}
 	}

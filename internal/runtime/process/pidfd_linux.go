@@ -41,7 +41,7 @@ func checkHandles() error {
 	if errors.Is(err, unix.ECHILD) { // nobody is a child of itself
 		return nil
 	}
-	return fmt.Errorf("Linux 5.4 or newer is needed, with pidfd_open, pidfd_send_signal and waitid allowed: %w", err)
+	return fmt.Errorf("need Linux 5.4 or newer, and pidfd_open, pidfd_send_signal and waitid not forbidden: %w", err)
 }
 
 func (h handle) close() { unix.Close(h.fd) }

@@ -20,7 +20,7 @@ func TestAProcessNameCanHoldAnything(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, stat{
 				proc:   proc{pid: 42, parent: 7, session: 40, start: 404244, name: name},
-				memory: 2527232, envStart: 6, envEnd: 7, status: 256,
+				memory: 2527232, status: 256, image: image{name: name, code: 1, envStart: 6, envEnd: 7},
 			}, s)
 		})
 	}
@@ -31,7 +31,7 @@ func TestAProcessNameCanHoldAnything(t *testing.T) {
 		s, err := parseStat([]byte("42 (x) " + c.state + strings.Repeat(" 0", 32)))
 		require.NoError(t, err)
 		require.Equal(t, c.zombie, s.zombie, c.state)
-		require.Equal(t, c.headless, s.headless, c.state)
+		require.Equal(t, c.headless, s.image.headless, c.state)
 	}
 	_, err := parseStat([]byte("42 (x) Z 0 -1 -1" + strings.Repeat(" 0", 46)))
 	require.ErrorIs(t, err, fs.ErrNotExist, "it is being reaped")

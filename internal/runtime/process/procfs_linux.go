@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	goruntime "runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,14 +53,22 @@ func processIDs() ([]int, error) {
 	return ids, nil
 }
 
-// stat is what /proc/<pid>/stat tells, the last three only to those who may trace the process.
+// stat is what /proc/<pid>/stat tells, image and status only to those who may trace the process.
 type stat struct {
 	proc
-	memory           uint64 // field 23, bytes of address space; 0 for the kernel's own and for the ended
-	envStart, envEnd uint64 // fields 50 and 51; 0 until an exec is almost complete
-	status           int    // field 52, as wait gives it, once the process is a zombie
-	// headless: its first thread has ended and others run on. It is no zombie, though it looks like one.
+	memory uint64 // field 23, bytes of address space; 0 for the kernel's own and for the ended
+	status int    // field 52, as wait gives it, once the process is a zombie
+	image  image
+}
+
+// image is the program that a process executes, as far as it tells one from the next.
+type image struct {
+	name string
+	// headless: the first thread has ended and others run on. It is no zombie, though it looks like one.
+	// A process is so too for a moment when another thread of it execs.
 	headless bool
+	// Fields 26, 50 and 51. An exec sets all three to 0, then the bounds of the environment, then code.
+	code, envStart, envEnd uint64
 }
 
 func look(pid int) (proc, error) {
@@ -67,20 +76,33 @@ func look(pid int) (proc, error) {
 	return s.proc, err
 }
 
+// readStat errs with fs.ErrNotExist only if there is no such process. When a thread that is not the first
+// one execs, the kernel puts it in the place of the first, and what looks at that moment sees nobody.
 func readStat(pid int) (stat, error) {
 	var buffer [2048]byte
-	line, err := readProcFile(pid, "stat", buffer[:])
-	if err != nil {
-		return stat{}, err
+	for {
+		line, err := readProcFile(pid, "stat", buffer[:])
+		s := stat{}
+		if err == nil {
+			s, err = parseStat(line)
+		}
+		switch {
+		case err == nil:
+			return s, nil
+		case errors.Is(err, fs.ErrNotExist) && exists(pid):
+			goruntime.Gosched()
+		case errors.Is(err, fs.ErrNotExist):
+			return stat{}, fs.ErrNotExist
+		default:
+			return stat{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+		}
 	}
-	s, err := parseStat(line)
-	if err == fs.ErrNotExist {
-		return stat{}, err
-	}
-	if err != nil {
-		return stat{}, fmt.Errorf("/proc/%d/stat: %w", pid, err)
-	}
-	return s, nil
+}
+
+// exists asks without /proc.
+func exists(pid int) bool {
+	_, err := unix.Getsid(pid)
+	return err != unix.ESRCH
 }
 
 // parseStat reads the line of proc_pid_stat(5). The name may hold anything, spaces and parentheses too. A
@@ -109,11 +131,11 @@ func parseStat(line []byte) (stat, error) {
 	s.pid = int(number(bytes.TrimSpace(line[:open])))
 	s.parent, s.session = int(field(4)), int(field(6))
 	s.start = int64(field(22))
-	s.memory, s.envStart, s.envEnd = field(23), field(50), field(51)
+	s.memory = field(23)
 	s.status = int(field(52))
 	ended := bytes.ContainsAny(fields[0], "ZXx")
-	s.headless = ended && field(20) > 1
-	s.zombie = ended && !s.headless
+	s.image = image{s.name, ended && field(20) > 1, field(26), field(50), field(51)}
+	s.zombie = ended && !s.image.headless
 	return s, err
 }
 
@@ -161,40 +183,45 @@ func newSurveyor(logDir string) (*surveyor, error) {
 	return &surveyor{self.pid, self.name, logDir + "/", make([]byte, 64<<10)}, nil
 }
 
-// look also reads the marks, of processes whose environment may be read.
+// look also reads the marks, of processes whose environment may be read. That a process carries none is
+// only believed if it executed one and the same program while it was looked at.
 func (s *surveyor) look(pid int) (proc, error) {
 	before, err := readStat(pid)
 	if err != nil {
 		return proc{}, err
 	}
-	p := before.proc
+	p, headless := before.proc, before.image.headless
 	p.settled = true
-	if p.zombie || before.memory == 0 && !before.headless {
+	if p.zombie || before.memory == 0 && !headless {
 		return p, nil
 	}
 	file := "environ"
-	if before.headless {
+	if headless {
 		file = environOfThread(pid)
 	}
 	environ, err := s.environ(pid, file)
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
 		return p, nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist) && exists(pid):
+		p.settled = false
+		return p, nil
+	case err != nil:
 		return proc{}, err
 	}
 	p.marks = readMarks(environ)
+	if p.marks.worker != "" || len(environ) > 0 && p.name != s.name {
+		return p, nil
+	}
+	after, err := readStat(pid)
 	switch {
-	case p.marks.worker != "":
-	case len(environ) == 0 && !before.headless:
-		// In the middle of an exec the environment is empty for a moment, as long as the kernel has
-		// not said where it lies.
-		after, err := readStat(pid)
-		if err != nil {
-			return proc{}, err
-		}
-		p.settled = after.zombie || after.memory == 0 || after.envStart != 0 && after.envStart == after.envEnd
-	case p.name == s.name:
+	case err != nil:
+		return proc{}, err
+	case before.image != after.image, headless:
+		p.settled = false
+	case len(environ) == 0:
+		p.settled = after.image.code != 0 && after.image.envStart == after.image.envEnd
+	default:
 		p.limbo = s.aboutToExec(p)
 		p.settled = !p.limbo
 	}
@@ -210,7 +237,7 @@ func (s *surveyor) aboutToExec(p proc) bool {
 	dir := "/proc/" + strconv.Itoa(p.pid) + "/fd"
 	entries, err := os.ReadDir(dir)
 	if err != nil { // it may be, unless it is another's or has ended
-		return !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist)
+		return !errors.Is(err, fs.ErrPermission) && exists(p.pid)
 	}
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 		target, err := os.Readlink(dir + "/" + e.Name())

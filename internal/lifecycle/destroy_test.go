@@ -1,0 +1,286 @@
+package lifecycle_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
+)
+
+func TestADestroyDrainsSignalsAndLeavesATombstone(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{work: 3 * time.Second, leftovers: 1} }
+		uid := s.created(spec(2)).Pool.UID
+		s.succeeds(s.change(spec(2, describedAs("history"))))
+		gone := ids(s.living("web"))
+
+		began := time.Now()
+		done := s.destroy("web")
+		require.Equal(t, pool.PhaseDeleting, done.Pool.Phase)
+		synctest.Wait()
+		require.Equal(t, pool.StateDraining, s.view("web").Status.State)
+		require.Equal(t, 0, s.view("web").Status.Desired)
+		s.pass(3 * time.Second)
+		require.Equal(t, pool.StateDestroying, s.view("web").Status.State, "none is draining any more")
+		for _, w := range s.living("web") {
+			require.Equal(t, pool.WorkerStopping, w.State)
+			require.Equal(t, pool.DrainDestroy, w.DrainCause)
+		}
+		s.succeeds(done)
+		require.Equal(t, 5*time.Second, time.Since(began), "2 s to be withdrawn, 3 s to finish")
+
+		require.Empty(t, s.world.running())
+		require.Empty(t, s.world.left)
+		require.Empty(t, s.world.logs)
+		for _, id := range gone {
+			require.Equal(t, []string{"launch", "signal TERM"}, s.world.asked(id))
+			require.Equal(t, pool.WorkerStopped, s.worker(id).State)
+			require.Equal(t, "TERM", s.worker(id).Exit.Signal)
+		}
+
+		_, err := s.m.Pool(t.Context(), "web")
+		refused(t, err, api.ProblemNotFound)
+		v := s.view(uid)
+		require.Equal(t, []any{pool.StateDestroyed, pool.PhaseDestroyed}, []any{v.Status.State, v.Phase})
+		require.Equal(t, v.Generation, v.ConvergedGeneration)
+		revisions, err := s.m.Revisions(t.Context(), uid, 0)
+		require.NoError(t, err)
+		require.Len(t, revisions, 2)
+		told := s.told(uid)
+		require.Equal(t, []pool.EventType{pool.EventWorkerStopped, pool.EventPoolDestroyed, pool.EventOperationEnded}, told[len(told)-3:])
+
+		again := s.created(spec(1))
+		require.NotEqual(t, uid, again.Pool.UID, "the name is free again")
+		require.Equal(t, pool.StateDestroyed, s.view(uid).Status.State)
+		same, err := s.m.Delete(t.Context(), lifecycle.Request{Author: author}, uid, false)
+		require.NoError(t, err)
+		require.False(t, same.Changed, "to destroy it once more is no change")
+		require.Equal(t, done.Operation.ID, same.Operation.ID)
+	})
+}
+
+func TestAnEmptyPoolIsDestroyedAtOnce(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(0))
+		began := time.Now()
+		s.succeeds(s.destroy("web"))
+		require.Equal(t, began, time.Now())
+	})
+}
+
+func TestAWorkerThatIgnoresItsSignalIsKilledAfterItsGrace(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{deaf: true, leftovers: 2} }
+		s.created(spec(1, graced(7*time.Second)))
+		id := s.living("web")[0].ID
+		began := time.Now()
+		s.succeeds(s.destroy("web"))
+		require.Equal(t, 9*time.Second, time.Since(began))
+		require.Equal(t, []string{"launch", "signal TERM", "kill"}, s.world.asked(id))
+		require.Equal(t, "KILL", s.worker(id).Exit.Signal)
+		require.Empty(t, s.world.left)
+	})
+}
+
+func TestTheSignalIsTheSpecs(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(1))
+		s.succeeds(s.change(spec(1, func(sp *pool.Spec) { sp.Drain.Signal = "USR1" })))
+		id := s.living("web")[0].ID
+		s.succeeds(s.destroy("web"))
+		require.Equal(t, []string{"launch", "signal USR1"}, s.world.asked(id))
+	})
+}
+
+func TestASignalAtTheStartOfTheDrainLeavesTheWorkerItsTimeout(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{work: 4 * time.Minute} }
+		s.created(spec(1, func(sp *pool.Spec) { sp.Drain.SignalAt = pool.SignalStart }))
+		id := s.living("web")[0].ID
+		began := time.Now()
+		s.succeeds(s.destroy("web"))
+		require.Equal(t, 4*time.Minute+2*time.Second, time.Since(began))
+		require.NotContains(t, s.world.asked(id), "kill")
+	})
+}
+
+func TestForceEndsWorkersAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		habit habit
+		first func(*stage)
+	}{
+		{"from the start", habit{deaf: true}, func(*stage) {}},
+		{"during a graceful destroy", habit{deaf: true}, func(s *stage) { s.destroy("web"); s.pass(time.Second) }},
+		{"after the signal", habit{work: time.Minute}, func(s *stage) { s.destroy("web"); s.pass(5 * time.Second) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				s.world.habits = func(runtime.Launch) habit { return c.habit }
+				s.created(spec(2, graced(time.Hour)))
+				c.first(s)
+				began := time.Now()
+				done := s.force("web")
+				require.True(t, done.Operation.Force)
+				s.succeeds(done)
+				require.Equal(t, began, time.Now())
+				require.Empty(t, s.world.running())
+			})
+		})
+	}
+}
+
+func TestASecondDeleteIsAnsweredByTheFirst(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{work: time.Second} }
+		s.created(spec(1))
+		first := s.destroy("web")
+		second, err := s.m.Delete(t.Context(), lifecycle.Request{Author: "user:bob"}, "web", false)
+		require.NoError(t, err)
+		require.Equal(t, []any{false, first.Operation.ID}, []any{second.Changed, second.Operation.ID})
+		forced := s.force("web")
+		require.NotEqual(t, first.Operation.ID, forced.Operation.ID)
+		require.Equal(t, pool.OperationSuperseded, s.ends(first).Phase)
+		s.succeeds(forced)
+	})
+}
+
+func TestADestroyDuringACreation(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.launching = func(context.Context, runtime.Launch) error { <-time.After(5 * time.Second); return nil }
+		creation := s.create(spec(3))
+		s.pass(time.Second)
+		done := s.destroy("web")
+		require.Equal(t, pool.OperationSuperseded, s.ends(creation).Phase)
+		s.succeeds(done)
+		require.Empty(t, s.world.running())
+		require.Empty(t, s.world.left)
+	})
+}
+
+func TestADestroyOfAPoolThatFailed(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.launching = hopeless
+		s.fails(s.create(spec(3, command("missing"))))
+		s.succeeds(s.destroy("web"))
+	})
+}
+
+func TestAProtectedPoolIsNotDestroyed(t *testing.T) {
+	protected := func(on bool) func(*pool.Spec) { return func(sp *pool.Spec) { sp.DeletionProtection = on } }
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(1, protected(true))).Pool.UID
+		for _, force := range []bool{false, true} {
+			_, err := s.m.Delete(t.Context(), asChange, "web", force)
+			r := refused(t, err, api.ProblemProtected)
+			require.Equal(t, uid, r.UID)
+		}
+		require.Equal(t, pool.PhaseLive, s.view("web").Phase)
+		s.change(spec(1, protected(false)))
+		s.succeeds(s.destroy("web"))
+	})
+}
+
+func TestNothingChangesAPoolThatIsBeingDestroyed(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{work: time.Second} }
+		created := s.created(spec(1))
+		done := s.destroy("web")
+		stale := lifecycle.Request{Author: author, IfMatch: api.ETag(created.Pool)}
+		for name, ask := range map[string]func() (lifecycle.Accepted, error){
+			"put":              func() (lifecycle.Accepted, error) { return s.m.Put(t.Context(), asChange, spec(2)) },
+			"put on its state": func() (lifecycle.Accepted, error) { return s.m.Put(t.Context(), stale, spec(2)) },
+			"put of the same":  func() (lifecycle.Accepted, error) { return s.m.Put(t.Context(), asChange, spec(1)) },
+			"create":           func() (lifecycle.Accepted, error) { return s.m.Put(t.Context(), asNew, spec(1)) },
+			"patch": func() (lifecycle.Accepted, error) {
+				return s.m.Patch(t.Context(), stale, "web", []byte(`{"size":2}`))
+			},
+			"restart": func() (lifecycle.Accepted, error) { return s.m.Restart(t.Context(), stale, "web") },
+		} {
+			_, err := ask()
+			r := refused(t, err, api.ProblemDeleting)
+			require.NotNil(t, r.Operation, name)
+			require.Equal(t, done.Operation.ID, r.Operation.ID, name)
+		}
+		s.succeeds(done)
+	})
+}
+
+func TestAWorkerThatSurvivesItsKillIsNamedAndTheNextDeleteTriesAgain(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{deaf: true, immortal: true} }
+		s.created(spec(2))
+		stuck := s.living("web")[0]
+		s.world.instances[s.living("web")[1].ID].habit = habit{}
+		o := s.fails(s.destroy("web"))
+		require.Contains(t, o.Reason, stuck.ID)
+		require.Contains(t, o.Reason, "(pid 1: cannot kill: process 1 does not end)")
+		v := s.view("web")
+		require.Equal(t, []any{pool.StateDestroying, o.Reason}, []any{v.Status.State, v.Status.Reason})
+		s.pass(10 * time.Minute)
+		require.Len(t, s.world.running(), 1)
+		s.world.mu.Lock()
+		s.world.instances[stuck.ID].habit = habit{deaf: true}
+		s.world.mu.Unlock()
+		again, err := s.m.Delete(t.Context(), lifecycle.Request{Author: author}, "web", false)
+		require.NoError(t, err)
+		s.succeeds(again)
+		require.Empty(t, s.world.running())
+	})
+}
+
+func TestANewDeleteOfAWorkerThatCannotBeRemovedHasItsTime(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{deaf: true, immortal: true} }
+		s.created(spec(1))
+		for _, force := range []bool{false, true, false} {
+			s.pass(2 * time.Minute)
+			began := time.Now()
+			done, err := s.m.Delete(t.Context(), asChange, "web", force)
+			require.NoError(t, err)
+			s.fails(done)
+			require.GreaterOrEqual(t, time.Since(began), 30*time.Second)
+		}
+	})
+}
+
+func TestADestroyWaitsForTheEndOfWhatItsWorkersLeftRunning(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(s *stage, id string)
+	}{
+		{"stopped ones", func(*stage, string) {}},
+		{"crashed ones", func(s *stage, id string) { s.world.crash(id) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				s.world.habits = func(runtime.Launch) habit { return habit{leftovers: 1} }
+				s.created(spec(1))
+				var mended atomic.Bool
+				s.world.trouble = func(call, _ string) error {
+					if call == "sweep" && !mended.Load() {
+						return errors.New("the process table cannot be read")
+					}
+					return nil
+				}
+				c.end(s, s.living("web")[0].ID)
+				synctest.Wait()
+				done := s.destroy("web")
+				s.pass(10 * time.Second)
+				require.Equal(t, pool.OperationRunning, s.operation(done).Phase)
+				mended.Store(true)
+				s.succeeds(done)
+				require.Empty(t, s.world.left)
+			})
+		})
+	}
+}

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+)
+
+// Patience is how long slow clients are waited for.
+type Patience struct {
+	Header time.Duration // until a request's header has come; 0: 10 s
+	Body   time.Duration // and then until its body has come; 0: 10 s
+}
+
+func (p Patience) orDefault() Patience {
+	return Patience{Header: cmp.Or(p.Header, 10*time.Second), Body: cmp.Or(p.Body, 10*time.Second)}
+}
+
+// boundBody bounds the time in which a request's body must come, whoever sends it and whether or not it is
+// ever read.
+func (s *Server) boundBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hasBody(r) {
+			setReadDeadline(w, time.Now().Add(s.config.Patience.Body))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readBody reads a request's body before it is answered, and then lifts the bound: the connection is read on
+// to notice a client that goes away, and a deadline would count as that.
+func readBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hasBody(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(io.LimitReader(r.Body, api.MaxBody+1))
+		var network net.Error
+		switch {
+		case err == nil && len(body) > api.MaxBody:
+			write(w, problem(api.ProblemTooLarge, fmt.Sprintf("a request's body has at most %d bytes", api.MaxBody)))
+			return
+		case errors.As(err, &network) && network.Timeout():
+			write(w, plainProblem(http.StatusRequestTimeout, "the request's body did not come in time"))
+			return
+		case err != nil:
+			write(w, plainProblem(http.StatusBadRequest, "the request's body cannot be read: "+err.Error()))
+			return
+		}
+		setReadDeadline(w, time.Time{})
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+// setReadDeadline does nothing where there is no connection.
+func setReadDeadline(w http.ResponseWriter, at time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(at)
+}
