@@ -28,19 +28,18 @@ func TestAWorldThatIsNotTheStatesIsAnErrorAndNotEmpty(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.reaches(w.web(set("size", 1)))
-			before, had := w.settled("web"), w.manager().ID
+			before, had := w.crew("web"), w.manager().ID
 			here := w.more
 			row.move(w)
 			w.plan().ended(planFailed).says(append(row.says, had)...)
-			w.apply().failed().says(had)
-			w.destroy().failed().says(had)
+			w.tf("destroy", "-auto-approve", "-refresh=false").failed().says(had)
 			_, kept := w.state()
 			require.True(t, kept)
 			require.NoDirExists(t, w.at("empty"), "looking makes nothing")
 
 			w.more = here
 			w.plan().ended(planEmpty)
-			require.Equal(t, before, w.settled("web"))
+			require.Equal(t, before, w.crew("web"))
 		})
 	}
 }

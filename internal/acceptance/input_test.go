@@ -29,13 +29,13 @@ func (p parts) badDocuments() map[string]struct {
 		problem  []string
 	}{
 		"broken YAML": {"name: web\nsize: 2\nworker: {command: [a\n",
-			[]string{"standard input:", ":3:"}, []string{`"line":`, `"column":`}},
+			[]string{"standard input:4:1:"}, []string{`"line":`, `"column":`}},
 		"an unknown field": {p.document("size: 2", "size: 2\nreplicas: 2"),
 			[]string{"standard input:4:1", "replicas"}, []string{`"path":"replicas"`, `"line":4`, `"column":1`}},
 		"a text for a number": {p.document("size: 2", "size: many"),
 			[]string{"standard input:3:7", "size", "many", "whole number"}, []string{`"path":"size"`}},
-		"several faults": {p.document("size: 2", "size: -2", "100%", "a lot"),
-			[]string{"2 faults", "size", "update.max_surge", "a lot"}, []string{`"path":"size"`, `"path":"update.max_surge"`}},
+		"several faults": {p.document("size: 2", "size: -2", "100%", "300%"),
+			[]string{"2 faults", "standard input:3:7", "size", "update.max_surge", "300%"}, []string{`"path":"size"`, `"path":"update.max_surge"`}},
 		"a program that is not there": {p.document(p.worker, "/nonexistent/program"),
 			[]string{"worker.command[0]", "/nonexistent/program"}, []string{`"path":"worker.command[0]"`, "/nonexistent/program"}},
 		"10 MB": {p.document("size: 2", "size: 2\ndescription: "+strings.Repeat("x", 10<<20)),

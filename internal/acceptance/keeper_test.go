@@ -97,6 +97,7 @@ func (k *keeper) kill() {
 func (k *keeper) stop() {
 	k.t.Helper()
 	k.cli("", "manager", "stop").succeeded()
+	await(k.t, "the end of its process", func() bool { return len(k.managers()) == 0 })
 }
 
 // wake starts a manager if none runs.
@@ -181,10 +182,10 @@ func apart(t *testing.T, before, after crew) {
 func (k *keeper) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if k.t.Failed() {
-		k.t.Log(lastLines(k.data.Log()))
-	}
 	if _, err := os.Stat(k.data.Store()); err == nil {
+		if k.t.Failed() {
+			k.t.Log(lastLines(k.data.Log()))
+		}
 		k.destroyAll(ctx)
 		if stopped := k.command(ctx, "", "manager", "stop"); stopped.code != 0 {
 			k.t.Errorf("after the test: %s", stopped)

@@ -112,19 +112,19 @@ func TestADiskThatRunsFullChangesNothingAndMends(t *testing.T) {
 		uid, before := w.shown("id"), w.settled("web")
 		filler := w.fill()
 
-		labels := object{} // more than the database has room for
+		triggers := object{} // more than the database has room for
 		for i := range 20 {
-			labels[fmt.Sprint("label", i)] = strings.Repeat("x", 20<<10)
+			triggers[fmt.Sprint("file", i)] = strings.Repeat("x", 20<<10)
 		}
-		w.declare(w.web(set("labels", labels)))
+		w.declare(w.web(set("restart_triggers", triggers)))
 		w.apply().failed().says("the store cannot be written", "nothing was changed")
 		require.Equal(t, before, w.settled("web"), "the workers live on")
-		require.Empty(t, w.pool("web").Spec.Labels)
+		require.Empty(t, w.pool("web").Spec.RestartTriggers)
 
 		require.NoError(t, os.Remove(filler))
 		w.apply().succeeded()
-		require.Len(t, w.pool("web").Spec.Labels, len(labels))
-		require.Equal(t, before, w.settled("web"))
+		require.Len(t, w.pool("web").Spec.RestartTriggers, len(triggers))
+		apart(t, before, w.settled("web"))
 		require.Equal(t, uid, w.shown("id"))
 		w.plan().ended(planEmpty)
 		w.destroy().succeeded()

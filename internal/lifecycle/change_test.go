@@ -148,7 +148,7 @@ func TestARollingChangeReplacesAllWorkersWithinItsBudgets(t *testing.T) {
 					require.GreaterOrEqual(t, w.StoppingAt.Sub(w.DrainingAt), 2*time.Second, "its deregister_delay")
 					require.Equal(t, []string{"launch", "signal TERM"}, s.world.asked(w.ID))
 				}
-				require.Len(t, s.world.launched, 10)
+				require.Len(t, s.world.starts(), 10)
 				v := s.view("web")
 				require.Equal(t, []int64{2, 2, 2}, []int64{v.Revision, v.Generation, v.ConvergedGeneration})
 				require.Equal(t, pool.StateActive, v.Status.State)
@@ -200,7 +200,7 @@ func TestResizing(t *testing.T) {
 		shrunk := ids(s.living("web"))
 		require.Len(t, shrunk, 1)
 		require.Subset(t, grown, shrunk)
-		require.Len(t, s.world.launched, 4, "nobody was restarted")
+		require.Len(t, s.world.starts(), 4, "nobody was restarted")
 
 		done, err := s.m.Patch(t.Context(), asChange, created.Pool.UID, []byte(`{"size": 0}`))
 		require.NoError(t, err)

@@ -137,7 +137,7 @@ func (c crashCase) dies(s *stage, died *crash, n int, effective bool) bool {
 	s.close()
 	died.plan(0, false)
 	s.open()
-	s.world.launched, s.world.calls = nil, nil
+	s.world.forget()
 	c.prepare(s)
 
 	died.plan(n, effective)
@@ -169,10 +169,10 @@ func (c crashCase) dies(s *stage, died *crash, n int, effective bool) bool {
 	synctest.Wait()
 	require.ElementsMatch(t, ids(s.living(second.Pool.UID)), s.world.running(), call)
 	require.Len(t, s.world.running(), c.running, call)
-	require.Len(t, s.world.launched, c.launched, call)
-	require.Empty(t, s.world.left, call)
+	require.Len(t, s.world.starts(), c.launched, call)
+	require.Empty(t, s.world.leftRunning(), call)
 	for id, i := range untouchable {
-		require.Same(t, i, s.world.instances[id], "%s: worker %s lives on", call, id)
+		require.Same(t, i, s.world.instance(id), "%s: worker %s lives on", call, id)
 	}
 	s.uids[second.Pool.UID] = true
 	if c.running > 0 {
@@ -193,7 +193,7 @@ func (c crashCase) untouchable(s *stage) map[string]*instance {
 		}
 		workers, err := r.Workers(p.UID)
 		for _, w := range workers {
-			if i := s.world.instances[w.ID]; i != nil && !w.State.Leaving() && c.lives(w) {
+			if i := s.world.instance(w.ID); i != nil && !w.State.Leaving() && c.lives(w) {
 				instances[w.ID] = i
 			}
 		}

@@ -39,8 +39,8 @@ func TestADestroyDrainsSignalsAndLeavesATombstone(t *testing.T) {
 		require.Equal(t, 5*time.Second, time.Since(began), "2 s to be withdrawn, 3 s to finish")
 
 		require.Empty(t, s.world.running())
-		require.Empty(t, s.world.left)
-		require.Empty(t, s.world.logs)
+		require.Empty(t, s.world.leftRunning())
+		require.Empty(t, s.world.logged())
 		for _, id := range gone {
 			require.Equal(t, []string{"launch", "signal TERM"}, s.world.asked(id))
 			require.Equal(t, pool.WorkerStopped, s.worker(id).State)
@@ -87,7 +87,7 @@ func TestAWorkerThatIgnoresItsSignalIsKilledAfterItsGrace(t *testing.T) {
 		require.Equal(t, 9*time.Second, time.Since(began))
 		require.Equal(t, []string{"launch", "signal TERM", "kill"}, s.world.asked(id))
 		require.Equal(t, "KILL", s.worker(id).Exit.Signal)
-		require.Empty(t, s.world.left)
+		require.Empty(t, s.world.leftRunning())
 	})
 }
 
@@ -163,7 +163,7 @@ func TestADestroyDuringACreation(t *testing.T) {
 		require.Equal(t, pool.OperationSuperseded, s.ends(creation).Phase)
 		s.succeeds(done)
 		require.Empty(t, s.world.running())
-		require.Empty(t, s.world.left)
+		require.Empty(t, s.world.leftRunning())
 	})
 }
 
@@ -220,7 +220,7 @@ func TestAWorkerThatSurvivesItsKillIsNamedAndTheNextDeleteTriesAgain(t *testing.
 		s.world.habits = func(runtime.Launch) habit { return habit{deaf: true, immortal: true} }
 		s.created(spec(2))
 		stuck := s.living("web")[0]
-		s.world.instances[s.living("web")[1].ID].habit = habit{}
+		s.world.becomes(s.living("web")[1].ID, habit{})
 		o := s.fails(s.destroy("web"))
 		require.Contains(t, o.Reason, stuck.ID)
 		require.Contains(t, o.Reason, "(pid 1: cannot kill: process 1 does not end)")
@@ -228,9 +228,7 @@ func TestAWorkerThatSurvivesItsKillIsNamedAndTheNextDeleteTriesAgain(t *testing.
 		require.Equal(t, []any{pool.StateDestroying, o.Reason}, []any{v.Status.State, v.Status.Reason})
 		s.pass(10 * time.Minute)
 		require.Len(t, s.world.running(), 1)
-		s.world.mu.Lock()
-		s.world.instances[stuck.ID].habit = habit{deaf: true}
-		s.world.mu.Unlock()
+		s.world.becomes(stuck.ID, habit{deaf: true})
 		again, err := s.m.Delete(t.Context(), lifecycle.Request{Author: author}, "web", false)
 		require.NoError(t, err)
 		s.succeeds(again)
@@ -279,7 +277,7 @@ func TestADestroyWaitsForTheEndOfWhatItsWorkersLeftRunning(t *testing.T) {
 				require.Equal(t, pool.OperationRunning, s.operation(done).Phase)
 				mended.Store(true)
 				s.succeeds(done)
-				require.Empty(t, s.world.left)
+				require.Empty(t, s.world.leftRunning())
 			})
 		})
 	}

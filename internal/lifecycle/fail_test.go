@@ -98,7 +98,7 @@ func TestWorkersThatNeverGetReadyFailTheOperationAtItsDeadline(t *testing.T) {
 			began := time.Now()
 			o := s.fails(s.create(spec(2, probed, command("late"), deadline(time.Minute))))
 			require.Equal(t, time.Minute, time.Since(began))
-			first := s.world.launched[0]
+			first := s.world.starts()[0]
 			require.Contains(t, o.Reason, "no progress for 1m: 0 of 2 workers are available")
 			require.Contains(t, o.Reason, "worker "+first+" is not ready: connection refused")
 			require.Contains(t, o.LogTail, fmt.Sprintf("worker %s:\n%s says hello\n", first, first))

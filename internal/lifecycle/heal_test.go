@@ -83,7 +83,7 @@ func TestWhatACrashedWorkerLeftRunningIsEnded(t *testing.T) {
 		victim := s.living("web")[0].ID
 		s.world.crash(victim)
 		s.pass(10 * time.Second)
-		require.Empty(t, s.world.left)
+		require.Empty(t, s.world.leftRunning())
 	})
 }
 
@@ -101,13 +101,13 @@ func TestAWorkerThatEndsBeforeItsLaunchReturnsIsKnownByItsInstance(t *testing.T)
 		}
 		s.world.sweeping = func(_ string, i pool.Instance) { swept = append(swept, i) }
 		s.created(spec(1))
-		require.Len(t, s.world.launched, 2)
-		w := s.worker(s.world.launched[0])
+		require.Len(t, s.world.starts(), 2)
+		w := s.worker(s.world.starts()[0])
 		require.Equal(t, pool.WorkerFailed, w.State)
 		require.NotZero(t, w.Instance.PID, "its row tells the process that it was")
 		require.NotEmpty(t, swept)
 		require.Equal(t, w.Instance.PID, swept[0].PID)
-		require.Empty(t, s.world.left)
+		require.Empty(t, s.world.leftRunning())
 	})
 }
 
@@ -145,7 +145,7 @@ func TestAWorkerThatRecoversBeforeItIsReplacedIsHealthyAgain(t *testing.T) {
 		v := s.view("web")
 		require.Equal(t, []any{pool.Degraded, 1, 1}, []any{v.Status.Health, v.Status.Unhealthy, v.Status.Available})
 		require.Equal(t, []string{"worker " + sick + " is unhealthy: status 500", "1 of 2 workers are available"}, v.Status.HealthReasons)
-		require.Len(t, s.world.launched, 2, "remediation is off")
+		require.Len(t, s.world.starts(), 2, "remediation is off")
 		s.world.sicken(sick, "")
 		s.pass(10 * time.Second)
 		require.Equal(t, pool.Healthy, s.view("web").Status.Health)
@@ -164,13 +164,13 @@ func TestTheBreakerReplacesOneAtATimeWhenManyAreSick(t *testing.T) {
 		}
 		s.pass(6 * time.Second)
 		require.Equal(t, pool.Unhealthy, s.view("web").Status.Health)
-		require.Len(t, s.world.launched, 5, "one replacement")
+		require.Len(t, s.world.starts(), 5, "one replacement")
 		for _, id := range s.world.running() {
 			s.world.sicken(id, "")
 		}
 		s.pass(time.Minute)
 		require.Len(t, s.world.running(), 4)
-		require.LessOrEqual(t, len(s.world.launched), 6, "the others recovered with their cause")
+		require.LessOrEqual(t, len(s.world.starts()), 6, "the others recovered with their cause")
 		require.Equal(t, pool.Healthy, s.view("web").Status.Health)
 	})
 }

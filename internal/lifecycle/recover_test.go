@@ -34,7 +34,7 @@ func TestWorkersOutliveTheirManager(t *testing.T) {
 		s.pass(time.Minute)
 		require.Equal(t, before, s.living("web"), "adopted as they are")
 		require.Equal(t, running, s.world.running())
-		require.Len(t, s.world.launched, 3)
+		require.Len(t, s.world.starts(), 3)
 		require.Equal(t, pool.StateActive, s.view("web").Status.State)
 
 		s.world.crash(before[0].ID)
@@ -59,7 +59,7 @@ func TestAWorkerThatEndedWhileTheManagerWasAwayIsReplaced(t *testing.T) {
 		require.Equal(t, []any{pool.WorkerFailed, true}, []any{w.State, w.Exit.Unknown})
 		require.Len(t, s.world.running(), 2)
 		require.NotContains(t, s.world.running(), victim)
-		require.Empty(t, s.world.left, "what it left running is ended")
+		require.Empty(t, s.world.leftRunning(), "what it left running is ended")
 	})
 }
 
@@ -196,7 +196,7 @@ func TestAnInstanceOfAClosedWorkerIsRemoved(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		first := s.created(spec(1))
 		s.succeeds(s.change(spec(1, command("serve", "v2"))))
-		closed := s.world.launched[0]
+		closed := s.world.starts()[0]
 		s.succeeds(s.destroy("web"))
 		s.created(spec(1))
 		living := s.world.running()
@@ -213,7 +213,7 @@ func TestARestoredStoreKillsNothing(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		first := s.created(spec(1))
 		s.succeeds(s.change(spec(1, command("serve", "v2"))))
-		closed := s.world.launched[0]
+		closed := s.world.starts()[0]
 		s.close()
 		s.world.forge(runtime.Found{WorkerID: closed, PoolUID: first.Pool.UID, PoolName: "web", Identity: otherStore})
 		s.open()
@@ -257,10 +257,10 @@ func TestWhatAFailedWorkerLeftRunningIsEndedAfterARestart(t *testing.T) {
 		synctest.Wait()
 		s.close()
 		s.world.trouble = nil
-		require.Len(t, s.world.left, 1)
+		require.Len(t, s.world.leftRunning(), 1)
 		s.open()
 		s.pass(time.Second)
-		require.Empty(t, s.world.left)
+		require.Empty(t, s.world.leftRunning())
 	})
 }
 
@@ -280,6 +280,6 @@ func TestClosingWaitsForTheEffectsUnderWay(t *testing.T) {
 		s.world.launching = nil
 		s.open()
 		s.succeeds(done)
-		require.Len(t, s.world.launched, 1)
+		require.Len(t, s.world.starts(), 1)
 	})
 }

@@ -64,9 +64,9 @@ func TestAChangeGoesOnWhenTheStoreCanBeWrittenAgain(t *testing.T) {
 				for range 5 {
 					s.pass(1700 * time.Millisecond)
 					s.journal.fail(store.ErrUnwritable)
-					launched := len(s.world.launched)
+					launched := len(s.world.starts())
 					s.pass(20 * time.Second)
-					require.Len(t, s.world.launched, launched, "nothing is launched without a journal")
+					require.Len(t, s.world.starts(), launched, "nothing is launched without a journal")
 					s.journal.fail(nil)
 				}
 				wait()

@@ -314,6 +314,48 @@ func (w *world) forge(found runtime.Found) {
 	w.instances[found.WorkerID] = &instance{found: found, started: time.Now()}
 }
 
+// starts lists the workers that were started, in order.
+func (w *world) starts() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.launched)
+}
+
+// leftRunning counts the processes that outlive their instance.
+func (w *world) leftRunning() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.left)
+}
+
+// logged lists the workers that have logs.
+func (w *world) logged() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(maps.Keys(w.logs))
+}
+
+// forget begins the records of what was done anew.
+func (w *world) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.launched, w.calls = nil, nil
+}
+
+// instance is what runs for a worker, or nil.
+func (w *world) instance(workerID string) *instance {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.instances[workerID]
+}
+
+// becomes changes how a worker's instance behaves from now on.
+func (w *world) becomes(workerID string, h habit) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.instances[workerID].habit = h
+}
+
 // running lists the workers whose instances run.
 func (w *world) running() []string {
 	w.mu.Lock()

@@ -63,16 +63,17 @@ func creationEnded(name string, w wait) (diags diag.Diagnostics) {
 		return failure(fmt.Sprintf("Pool %q could not be created", name), w.operation,
 			"The pool exists and its manager keeps trying. It is marked as tainted: the next apply destroys it and creates it anew. To keep it, mend the configuration and run terraform untaint before the next apply.")
 	case pool.OperationSuperseded:
-		return superseded(name, w.operation)
+		diags.AddWarning(supersededSummary(name), supersededDetail(w.operation))
 	}
-	return nil
+	return diags
 }
 
-// superseded: somebody else changed the pool while we waited, which is for them to see through.
-func superseded(name string, op pool.Operation) (diags diag.Diagnostics) {
-	diags.AddWarning(fmt.Sprintf("Pool %q was changed by somebody else meanwhile", name),
-		fmt.Sprintf("Operation %s (%s) was taken over before it ended: %s. The next plan shows what differs now.", op.ID, op.Kind, op.Reason))
-	return diags
+func supersededSummary(name string) string {
+	return fmt.Sprintf("Pool %q was changed by somebody else meanwhile", name)
+}
+
+func supersededDetail(op pool.Operation) string {
+	return fmt.Sprintf("Operation %s (%s) was taken over before it ended: %s. The next plan shows what differs now.", op.ID, op.Kind, op.Reason)
 }
 
 func creationRefused(name string, err error) (diags diag.Diagnostics) {

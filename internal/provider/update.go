@@ -77,9 +77,9 @@ func updateEnded(name string, w wait) (diags diag.Diagnostics) {
 		return failure(fmt.Sprintf("Pool %q could not be updated", name), w.operation,
 			"The pool has the new spec, and its manager keeps trying. Mend the configuration and apply again.")
 	case pool.OperationSuperseded:
-		return superseded(name, w.operation)
+		diags.AddError(supersededSummary(name), supersededDetail(w.operation)+" Plan again.")
 	}
-	return nil
+	return diags
 }
 
 func updateRefused(name string, m memory, err error) (diags diag.Diagnostics) {

@@ -65,9 +65,18 @@ func resizeDocument(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[api.Resize](), true, "")
 }
 
-// describeAnswers adds that a change which was there already is answered with 200.
+// texts are the paths that answer with plain text.
+var texts = []string{"/healthz", "/readyz", "/v1/pools/{pool}/workers/{worker}/logs"}
+
+// describeAnswers says which answers are text, and that a change which was there already is answered with 200.
 func describeAnswers(o *huma.OpenAPI) {
-	accepted := strconv.Itoa(http.StatusAccepted)
+	ok, accepted := strconv.Itoa(http.StatusOK), strconv.Itoa(http.StatusAccepted)
+	for _, path := range texts {
+		o.Paths[path].Get.Responses[ok] = &huma.Response{
+			Description: http.StatusText(http.StatusOK),
+			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}
+	}
 	for _, path := range o.Paths {
 		for _, operation := range []*huma.Operation{path.Put, path.Patch, path.Post, path.Delete} {
 			if operation == nil || operation.Responses[accepted] == nil || operation.Responses[accepted].Content == nil {
@@ -75,7 +84,7 @@ func describeAnswers(o *huma.OpenAPI) {
 			}
 			same := *operation.Responses[accepted]
 			same.Description = "Nothing had to be changed"
-			operation.Responses[strconv.Itoa(http.StatusOK)] = &same
+			operation.Responses[ok] = &same
 		}
 	}
 }

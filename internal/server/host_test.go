@@ -21,6 +21,7 @@ type host struct {
 	pids    int
 	running map[string]runtime.Found // by worker id
 	hold    chan struct{}            // launches wait until it is closed; nil: they do not wait
+	deaf    bool                     // workers ignore their signal
 	check   func(context.Context)    // called by checks of specs; nil: nothing
 	foreign []runtime.Found          // what is found beside its own
 }
@@ -43,6 +44,17 @@ func (h *host) holdLaunches() (release func()) {
 		h.mu.Unlock()
 		close(hold)
 	})
+}
+
+// ignoreSignals has workers live on until they are killed, or the returned function is called.
+func (h *host) ignoreSignals() (restore func()) {
+	set := func(deaf bool) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.deaf = deaf
+	}
+	set(true)
+	return func() { set(false) }
 }
 
 // onCheck has every check of a spec do something first.
@@ -93,6 +105,12 @@ func (h *host) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, err
 func (h *host) Adopt(context.Context, string, string, pool.Instance) error { return runtime.ErrGone }
 
 func (h *host) Signal(_ context.Context, workerID string, _ pool.Instance, signal string) error {
+	h.mu.Lock()
+	deaf := h.deaf
+	h.mu.Unlock()
+	if deaf {
+		return nil
+	}
 	return h.end(workerID, pool.Exit{Signal: signal})
 }
 

@@ -34,6 +34,7 @@ const patience = time.Minute
 type stage struct {
 	t      *testing.T
 	host   *host
+	disk   *disk
 	server *server.Server
 	local  caller // at the unix socket
 	remote caller // at the TCP port, with the token
@@ -50,11 +51,12 @@ func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 	dir, err := os.MkdirTemp("", "pk") // a socket's path is short
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	records, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "manager.db"))
+	sqlite, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "manager.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, records.Close()) })
+	t.Cleanup(func() { require.NoError(t, sqlite.Close()) })
+	records := &disk{Store: sqlite}
 
-	s := &stage{t: t, host: newHost(), id: records.Identity().ManagerID, served: make(chan error, 2), log: &notes{}}
+	s := &stage{t: t, host: newHost(), disk: records, id: records.Identity().ManagerID, served: make(chan error, 2), log: &notes{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.end = cancel
 	config := server.Config{
@@ -90,6 +92,39 @@ func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 		serving.Wait()
 	})
 	return s
+}
+
+// disk is a real store whose disk can fail.
+type disk struct {
+	store.Store
+	mu               sync.Mutex
+	reading, writing error // what reads and writes err with
+}
+
+func (d *disk) fail(reading, writing error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reading, d.writing = reading, writing
+}
+
+func (d *disk) failures() (reading, writing error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reading, d.writing
+}
+
+func (d *disk) View(ctx context.Context, read func(store.Reader) error) error {
+	if err, _ := d.failures(); err != nil {
+		return err
+	}
+	return d.Store.View(ctx, read)
+}
+
+func (d *disk) Update(ctx context.Context, change func(store.Writer) error) error {
+	if _, err := d.failures(); err != nil {
+		return err
+	}
+	return d.Store.Update(ctx, change)
 }
 
 // notes collects what was logged.

@@ -213,18 +213,13 @@ func (s *surveyor) look(pid int) (proc, error) {
 	if p.marks.worker != "" || len(environ) > 0 && p.name != s.name {
 		return p, nil
 	}
+	p.limbo = len(environ) > 0 && s.aboutToExec(p)
 	after, err := readStat(pid)
-	switch {
-	case err != nil:
+	if err != nil {
 		return proc{}, err
-	case before.image != after.image, headless:
-		p.settled = false
-	case len(environ) == 0:
-		p.settled = after.image.code != 0 && after.image.envStart == after.image.envEnd
-	default:
-		p.limbo = s.aboutToExec(p)
-		p.settled = !p.limbo
 	}
+	complete := len(environ) > 0 || after.image.code != 0 && after.image.envStart == after.image.envEnd
+	p.settled = before.image == after.image && complete && !headless && !p.limbo
 	return p, nil
 }
 
