@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -223,7 +224,7 @@ func TestAWorkerThatSurvivesItsKillIsNamedAndTheNextDeleteTriesAgain(t *testing.
 		s.world.becomes(s.living("web")[1].ID, habit{})
 		o := s.fails(s.destroy("web"))
 		require.Contains(t, o.Reason, stuck.ID)
-		require.Contains(t, o.Reason, "(pid 1: cannot kill: process 1 does not end)")
+		require.Contains(t, o.Reason, fmt.Sprintf("(pid %d: cannot kill: process %[1]d does not end)", stuck.Instance.PID))
 		v := s.view("web")
 		require.Equal(t, []any{pool.StateDestroying, o.Reason}, []any{v.Status.State, v.Status.Reason})
 		s.pass(10 * time.Minute)

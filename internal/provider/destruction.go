@@ -41,7 +41,7 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 		resp.Diagnostics.Append(otherManager(name, m, "", err)...)
 		return
 	case err != nil:
-		resp.Diagnostics.Append(refusal(fmt.Sprintf("Pool %q cannot be destroyed", name), err)...)
+		resp.Diagnostics.Append(unreached(fmt.Sprintf("Pool %q cannot be destroyed", name), m, err)...)
 		return
 	}
 	w := await(ctx, manager, accepted.Operation, timeout)

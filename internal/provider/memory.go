@@ -59,6 +59,14 @@ func (m *memory) remember(view pool.View) {
 	m.UID, m.Generation, m.Operation = view.UID, view.Generation, view.OperationID
 }
 
+// whereabouts says which manager has the pool if err is that none was reached.
+func (m memory) whereabouts(err error) string {
+	if !isUnreachable(err) || m.Manager == "" {
+		return ""
+	}
+	return fmt.Sprintf("It is with manager %s, which was not reached. Set the provider's endpoint or data_dir to that manager, or start it.", m.Manager)
+}
+
 // etag is the entity tag of the pool that the state shows.
 func (m memory) etag() string {
 	return client.ETag(pool.Pool{UID: m.UID, Generation: m.Generation})

@@ -44,6 +44,15 @@ func refusal(summary string, err error) (diags diag.Diagnostics) {
 	return diags
 }
 
+// unreached is refusal for a pool whose manager may not have been reached.
+func unreached(summary string, m memory, err error) (diags diag.Diagnostics) {
+	if where := m.whereabouts(err); where != "" {
+		diags.AddError(summary, fmt.Sprintf("%v\n\n%s", err, where))
+		return diags
+	}
+	return refusal(summary, err)
+}
+
 // failure shows an operation that ended failed.
 func failure(summary string, op pool.Operation, consequence string) (diags diag.Diagnostics) {
 	detail := fmt.Sprintf("Operation %s (%s) failed: %s", op.ID, op.Kind, op.Reason)

@@ -94,8 +94,8 @@ func otherManager(name string, m memory, answered string, err error) (diags diag
 
 func unreadable(name string, m memory, err error) (diags diag.Diagnostics) {
 	detail := fmt.Sprintf("%v\n\nNothing is known of the pool (%s), so it is not taken as gone.", err, m.UID)
-	if isUnreachable(err) && m.Manager != "" {
-		detail += fmt.Sprintf(" It is with manager %s, which was not reached. Set the provider's endpoint or data_dir to that manager, or start it.", m.Manager)
+	if where := m.whereabouts(err); where != "" {
+		detail += " " + where
 	}
 	diags.AddError(fmt.Sprintf("Pool %q cannot be read", name), detail)
 	return diags

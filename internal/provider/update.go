@@ -91,5 +91,5 @@ func updateRefused(name string, m memory, err error) (diags diag.Diagnostics) {
 	if isProblem(err, client.ProblemOtherManager) {
 		return otherManager(name, m, "", err)
 	}
-	return refusal(fmt.Sprintf("Pool %q cannot be updated", name), err)
+	return unreached(fmt.Sprintf("Pool %q cannot be updated", name), m, err)
 }

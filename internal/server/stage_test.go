@@ -245,7 +245,7 @@ func as[T any](r reply) (v T) {
 func document(name string, size int, more ...string) string {
 	members := append([]string{
 		fmt.Sprintf(`"name":%q,"size":%d`, name, size),
-		`"drain":{"deregister_delay":"0s"}`,
+		`"drain":{"deregister_delay":"0s","grace":"1h"}`,
 	}, more...)
 	if !strings.Contains(strings.Join(more, ","), `"worker":`) {
 		members = append(members, `"worker":{"command":["/bin/worker"]}`)

@@ -64,7 +64,7 @@ type stat struct {
 // image is the program that a process executes, as far as it tells one from the next.
 type image struct {
 	name string
-	// headless: the first thread has ended and others run on. It is no zombie, though it looks like one.
+	// headless: the first thread has ended, or is about to, and others run on. It is no zombie, though it looks like one.
 	// A process is so too for a moment when another thread of it execs.
 	headless bool
 	// Fields 26, 50 and 51. An exec sets all three to 0, then the bounds of the environment, then code.
@@ -134,7 +134,7 @@ func parseStat(line []byte) (stat, error) {
 	s.memory = field(23)
 	s.status = int(field(52))
 	ended := bytes.ContainsAny(fields[0], "ZXx")
-	s.image = image{s.name, ended && field(20) > 1, field(26), field(50), field(51)}
+	s.image = image{s.name, (ended || s.memory == 0) && field(20) > 1, field(26), field(50), field(51)}
 	s.zombie = ended && !s.image.headless
 	return s, err
 }
