@@ -33,7 +33,7 @@ func TestAWorkerThatIgnoresItsSignalIsKilledAfterItsGrace(t *testing.T) {
 
 func TestADestroyThatIsNotAwaitedSaysWhatIsLeftAndGoesOn(t *testing.T) {
 	w := newWorld(t)
-	w.reaches(w.web(set("size", 2), w.args("-ignore-term"), set("drain.grace", "4s"), set("timeouts", object{"delete": "1s"})))
+	w.reaches(w.web(set("size", 2), w.args("-ignore-term"), set("drain.grace", "8s"), set("timeouts", object{"delete": "1s"})))
 	crew := w.settled("web")
 	said := w.destroy().failed()
 	said.says(`Pool "web" is still being destroyed`, "The timeout of 1s passed", "Left of it:")

@@ -8,16 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
-)
-
-// The versions of the program that are built.
-const (
-	older = "0.1.0"
-	newer = "0.2.0"
 )
 
 // envRoot names the run's directory to the tests: everything that a run builds, starts and writes is in it.
@@ -28,7 +23,7 @@ const atOnce = 4
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Getenv(envRoot) != "" { // a test that was started by itself, in a mount namespace of its own
+	if os.Getenv(envRoot) != "" { // a test that another run has started, for mounts of its own
 		os.Exit(m.Run())
 	}
 	code, err := suite(m)
@@ -45,108 +40,47 @@ func suite(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
 	// Programs are recognized by their path, so it must not lead over a link.
 	if root, err = filepath.EvalSymlinks(root); err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(root)) }()
 	if err := os.Setenv(envRoot, root); err != nil {
 		return 1, err
 	}
+	defer sweptWhenInterrupted(root)()
 	if err := buildAll(context.Background(), root); err != nil {
 		return 1, err
 	}
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		if most, err := strconv.Atoi(parallel.DefValue); err == nil && most < atOnce {
-			if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
-				return 1, err
-			}
-		}
+	if err := atLeastAtOnce(); err != nil {
+		return 1, err
 	}
 	code = m.Run()
 	return code, nothingLeft(root)
 }
 
-// nothingLeft errs if a process or a socket of the directory is there, and ends the processes.
-func nothingLeft(dir string) error {
-	left, err := processesOf(dir)
-	for _, p := range left {
-		err = errors.Join(err, fmt.Errorf("left over: %s", p), p.kill())
-	}
-	sockets, found := socketsIn(dir)
-	for _, s := range sockets {
-		err = errors.Join(err, fmt.Errorf("left over: socket %s", s))
-	}
-	return errors.Join(err, found)
-}
-
-// parts are the programs that the tests put together.
-type parts struct {
-	root      string
-	worker    string
-	terraform string
-}
-
-func theParts() parts {
-	root := os.Getenv(envRoot)
-	return parts{root: root, worker: filepath.Join(root, "bin", "testworker"), terraform: filepath.Join(root, "bin", "terraform")}
-}
-
-// provider is the program of a version; nothing else is in its directory.
-func (p parts) provider(version string) string {
-	return filepath.Join(p.root, "bin", version, "terraform-provider-poolkeeper")
-}
-
-func buildAll(ctx context.Context, root string) error {
-	p := theParts()
-	if err := os.MkdirAll(filepath.Join(root, "bin"), 0o700); err != nil {
+// atLeastAtOnce raises the number of parallel tests, unless somebody has chosen it.
+func atLeastAtOnce() error {
+	parallel := flag.Lookup("test.parallel")
+	if most, err := strconv.Atoi(parallel.DefValue); err != nil || most >= atOnce || parallel.Value.String() != parallel.DefValue {
 		return err
 	}
-	terraform, err := findTerraform()
-	if err != nil {
-		return err
-	}
-	if err := os.Symlink(terraform, p.terraform); err != nil {
-		return err
-	}
-	race := raceFlags(ctx)
-	for _, version := range []string{older, newer} {
-		err := build(ctx, p.provider(version), append(race, "-ldflags=-s -w -X main.version="+version), "../..")
-		if err != nil {
-			return err
+	return flag.Set("test.parallel", strconv.Itoa(atOnce))
+}
+
+// sweptWhenInterrupted ends what the tests have started when somebody ends them: none of it is in their process
+// group. Calling what it returns ends the readiness to do so.
+func sweptWhenInterrupted(root string) (done func()) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, interrupted := <-told; interrupted {
+			fmt.Fprintln(os.Stderr, "interrupted:", errors.Join(nothingLeft(root), os.RemoveAll(root)))
+			os.Exit(1)
 		}
+	}()
+	return func() {
+		signal.Stop(told)
+		close(told)
 	}
-	return build(ctx, p.worker, nil, "./testworker")
-}
-
-// findTerraform is the path of the Terraform or OpenTofu to test with.
-func findTerraform() (string, error) {
-	if named := os.Getenv("TF_ACC_TERRAFORM_PATH"); named != "" {
-		return filepath.Abs(named)
-	}
-	for _, name := range []string{"terraform", "tofu"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return filepath.Abs(path)
-		}
-	}
-	return "", errors.New("the acceptance tests need terraform or tofu on the PATH, or TF_ACC_TERRAFORM_PATH")
-}
-
-// raceFlags turn the race detector on where it can be had: it needs a C compiler.
-func raceFlags(ctx context.Context) []string {
-	out, err := exec.CommandContext(ctx, "go", "env", "CGO_ENABLED").Output()
-	if err != nil || string(out) != "1\n" {
-		fmt.Fprintln(os.Stderr, "no C compiler: the programs are built without the race detector")
-		return nil
-	}
-	return []string{"-race"}
-}
-
-func build(ctx context.Context, to string, flags []string, pkg string) error {
-	args := append([]string{"build", "-o", to}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
-	}
-	return nil
 }

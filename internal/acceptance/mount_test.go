@@ -19,6 +19,8 @@ import (
 // envMounts says that this test program may mount what it wants, because nobody else sees it.
 const envMounts = "POOLKEEPER_ACCEPTANCE_MOUNTS"
 
+const mustMount = "this test has to mount a file system: run it as root, or where users may have namespaces"
+
 // inMounts runs a test in a process with mounts of its own: everything that it starts sees them, and nobody else.
 func inMounts(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
@@ -30,16 +32,14 @@ func inMounts(t *testing.T, test func(t *testing.T)) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), envMounts+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		}
+	if os.Getuid() != 0 { // who may not mount may do so in a namespace of users, as its root
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, syscall.EPERM) {
-		require.NoError(t, err, "this test has to mount a file system: run it as root, or where users may have namespaces")
+		require.NoError(t, err, mustMount)
 	}
 	require.NoError(t, err, string(out))
 }
@@ -48,8 +48,7 @@ func inMounts(t *testing.T, test func(t *testing.T)) {
 func (k *keeper) mounted(size string) {
 	k.t.Helper()
 	require.NoError(k.t, os.Mkdir(string(k.data), 0o700))
-	require.NoError(k.t, syscall.Mount("tmpfs", string(k.data), "tmpfs", 0, "mode=0700,size="+size),
-		"this test has to mount a file system: run it as root, or where users may have namespaces")
+	require.NoError(k.t, syscall.Mount("tmpfs", string(k.data), "tmpfs", 0, "mode=0700,size="+size), mustMount)
 	k.t.Cleanup(func() {
 		k.close()
 		require.NoError(k.t, syscall.Unmount(string(k.data), syscall.MNT_DETACH))

@@ -4,6 +4,7 @@ package acceptance
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,4 +86,35 @@ func socketsIn(dir string) (found []string, err error) {
 		return err
 	})
 	return found, err
+}
+
+// nothingLeft errs if a process or a socket of the directory is there, and ends the processes.
+func nothingLeft(dir string) error {
+	left, err := processesOf(dir)
+	for _, p := range left {
+		err = errors.Join(err, fmt.Errorf("left over: %s", p))
+	}
+	err = errors.Join(err, sweep(dir))
+	sockets, found := socketsIn(dir)
+	for _, s := range sockets {
+		err = errors.Join(err, fmt.Errorf("left over: socket %s", s))
+	}
+	return errors.Join(err, found)
+}
+
+// sweep kills the processes of a directory, and looks again: a manager replaces workers, a provider its manager.
+func sweep(dir string) error {
+	var faults error
+	gone := comesTrue(context.Background(), func() bool {
+		left, err := processesOf(dir)
+		for _, p := range left {
+			err = errors.Join(err, p.kill())
+		}
+		faults = err
+		return err == nil && len(left) == 0
+	})
+	if !gone {
+		return errors.Join(faults, fmt.Errorf("processes of %s cannot be killed", dir))
+	}
+	return nil
 }

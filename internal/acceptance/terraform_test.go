@@ -7,12 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -168,48 +165,6 @@ func (w *workspace) destroy() outcome {
 	return w.beginDestroy().wait()
 }
 
-// The exit codes of a plan with -detailed-exitcode.
-const (
-	planEmpty   = 0
-	planFailed  = 1
-	planChanges = 2
-)
-
-func (w *workspace) plan(args ...string) outcome {
-	w.t.Helper()
-	return w.tf(append([]string{"plan", "-input=false", "-detailed-exitcode"}, args...)...)
-}
-
-// planned is what Terraform's JSON of a plan says about a pool.
-type planned struct {
-	Actions      []string       `json:"actions"`
-	Before       map[string]any `json:"before"`
-	After        map[string]any `json:"after"`
-	AfterUnknown map[string]any `json:"after_unknown"`
-	ReplacePaths [][]any        `json:"replace_paths"`
-}
-
-// planJSON plans and returns the change of the pool at an address; the plan itself is kept in the file "plan".
-func (w *workspace) planJSON() planned {
-	w.t.Helper()
-	w.tf("plan", "-input=false", "-out=plan").succeeded()
-	shown := w.tf("show", "-json", "plan").succeeded()
-	var document struct {
-		Changes []struct {
-			Address string  `json:"address"`
-			Change  planned `json:"change"`
-		} `json:"resource_changes"`
-	}
-	require.NoError(w.t, json.Unmarshal([]byte(shown.stdout), &document))
-	for _, c := range document.Changes {
-		if c.Address == address {
-			return c.Change
-		}
-	}
-	require.Fail(w.t, "the plan has no "+address, shown.stdout)
-	return planned{}
-}
-
 // kept is what Terraform's state holds of the pool.
 type kept struct {
 	Status     string         `json:"status"` // "tainted", or empty
@@ -289,65 +244,4 @@ func (o outcome) says(words ...string) outcome {
 		require.Contains(o.t, o.text(), strings.Join(strings.Fields(w), " "), o.String())
 	}
 	return o
-}
-
-// differs lists the dotted paths of the attributes that are known and will be others, sorted.
-func (p planned) differs() []string {
-	var paths []string
-	compare("", p.Before, p.After, func(path string) {
-		if !slices.Contains(p.unknown(), path) {
-			paths = append(paths, path)
-		}
-	})
-	slices.Sort(paths)
-	return paths
-}
-
-// nested are the attributes whose members are attributes.
-var nested = []string{"", "runtime", "runtime.process", "worker", "health", "health.http", "health.tcp", "remediation", "update", "drain", "logs"}
-
-// compare calls note for every attribute that differs between two objects.
-func compare(at string, before, after map[string]any, note func(path string)) {
-	for name := range merged(before, after) {
-		path := strings.TrimPrefix(at+"."+name, ".")
-		was, hadMembers := before[name].(map[string]any)
-		is, hasMembers := after[name].(map[string]any)
-		switch {
-		case hadMembers && hasMembers && slices.Contains(nested, path):
-			compare(path, was, is, note)
-		case !reflect.DeepEqual(before[name], after[name]):
-			note(path)
-		}
-	}
-}
-
-func merged(a, b map[string]any) map[string]any {
-	all := maps.Clone(a)
-	if all == nil {
-		all = map[string]any{}
-	}
-	maps.Copy(all, b)
-	return all
-}
-
-// unknown lists the dotted paths of the attributes whose values come with the apply, sorted.
-func (p planned) unknown() []string {
-	paths := unknownIn("", p.AfterUnknown)
-	slices.Sort(paths)
-	return paths
-}
-
-func unknownIn(at string, marks map[string]any) (paths []string) {
-	for name, mark := range marks {
-		path := strings.TrimPrefix(at+"."+name, ".")
-		switch mark := mark.(type) {
-		case bool:
-			if mark {
-				paths = append(paths, path)
-			}
-		case map[string]any:
-			paths = append(paths, unknownIn(path, mark)...)
-		}
-	}
-	return paths
 }

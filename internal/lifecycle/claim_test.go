@@ -55,6 +55,15 @@ func TestACreationAttachesToAnUnclaimedPoolOfItsAuthor(t *testing.T) {
 			require.True(t, s.view("web").Claimed, "its creator's wait ended")
 		})
 	})
+	t.Run("another description", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			s.interrupted()
+			second := s.create(spec(1, probed, describedAs("better")))
+			require.True(t, second.Changed)
+			s.succeeds(second)
+			require.Equal(t, pool.PhaseLive, s.view("web").Phase, "it is created when its wait has ended")
+		})
+	})
 	t.Run("that nobody ever waited for", func(t *testing.T) {
 		play(t, func(t *testing.T, s *stage) {
 			first := s.create(spec(0))

@@ -27,6 +27,7 @@ type controller struct {
 	watched *pool.Spec            // the newest spec that was followed; nil at first
 	checks  map[string]pool.Spec  // the spec that workers are checked by, by their template's hash
 	tried   map[attempt]time.Time // when repeated effects were last begun
+	busy    sync.Map              // repeated effects that are under way
 	slots   chan struct{}         // bounds the effects under way
 	effects sync.WaitGroup
 	resumed []effect // taken up from an earlier manager, to be carried out first
@@ -182,7 +183,7 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	}
 	c.rewatch(d)
 	for _, e := range d.effects {
-		if c.justTried(e, d.now) {
+		if !c.mayTry(e, d.now) {
 			continue
 		}
 		c.effects.Go(func() {
@@ -193,6 +194,7 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 			}
 			f, some := c.carryOut(ctx, e)
 			<-c.slots
+			c.busy.Delete(attempt{e.worker.ID, e.kind})
 			if some {
 				c.tell(f)
 			}
@@ -207,17 +209,18 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	})
 }
 
-// justTried keeps an effect that is asked for at every step from being repeated too soon.
-func (c *controller) justTried(e effect, now time.Time) bool {
+// mayTry keeps an effect that is asked for at every step from being repeated too soon, or beside itself.
+func (c *controller) mayTry(e effect, now time.Time) bool {
 	if e.kind != effectKill && e.kind != effectSweep && e.kind != effectClean {
-		return false
+		return true
 	}
 	a := attempt{e.worker.ID, e.kind}
 	if last, ok := c.tried[a]; ok && now.Before(last.Add(retryAfter)) {
-		return true
+		return false
 	}
 	c.tried[a] = now
-	return false
+	_, busy := c.busy.LoadOrStore(a, true)
+	return !busy
 }
 
 // due is when time alone makes another step due: the planner's moment, or the repetition of an effect.

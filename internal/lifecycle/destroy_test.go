@@ -227,13 +227,39 @@ func TestAWorkerThatSurvivesItsKillIsNamedAndTheNextDeleteTriesAgain(t *testing.
 		require.Contains(t, o.Reason, fmt.Sprintf("(pid %d: cannot kill: process %[1]d does not end)", stuck.Instance.PID))
 		v := s.view("web")
 		require.Equal(t, []any{pool.StateDestroying, o.Reason}, []any{v.Status.State, v.Status.Reason})
-		s.pass(10 * time.Minute)
+		s.pass(2 * time.Minute)
 		require.Len(t, s.world.running(), 1)
 		s.world.becomes(stuck.ID, habit{deaf: true})
 		again, err := s.m.Delete(t.Context(), lifecycle.Request{Author: author}, "web", false)
 		require.NoError(t, err)
 		s.succeeds(again)
 		require.Empty(t, s.world.running())
+	})
+}
+
+func TestAKillThatTakesItsTimeKeepsNobodyElseWaiting(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{deaf: true} }
+		s.created(spec(12, graced(time.Second)))
+		stuck := s.living("web")[0].ID
+		var underWay, most atomic.Int64
+		s.world.trouble = func(call, workerID string) error {
+			if call == "kill" && workerID == stuck {
+				most.Store(max(most.Load(), underWay.Add(1)))
+				<-time.After(20 * time.Second)
+				underWay.Add(-1)
+			}
+			return nil
+		}
+		done := s.change(spec(11, graced(time.Second)))
+		_, err := s.m.Delete(t.Context(), asChange, "web", false)
+		require.NoError(t, err)
+		s.pass(4 * time.Second)
+		require.Equal(t, []string{stuck}, s.world.running())
+		require.Equal(t, pool.OperationSuperseded, s.ends(done).Phase)
+		s.pass(time.Minute)
+		require.Empty(t, s.world.running())
+		require.Equal(t, int64(1), most.Load())
 	})
 }
 

@@ -31,6 +31,7 @@ type state struct {
 type draft struct {
 	state
 	now       time.Time
+	target    string // template hash that new workers have
 	newID     func() string
 	at        map[string]int  // index of each worker by its id
 	changed   map[string]bool // ids of workers to record
@@ -74,6 +75,7 @@ func (d *draft) plan() {
 	d.workers = slices.DeleteFunc(d.workers, func(w pool.Worker) bool { return w.State.Ended() })
 	d.number()
 	d.forgetVacancies()
+	d.target = d.pool.Target()
 	d.unprobed()
 	r := planner.Plan(planner.World{
 		Now:        d.now,
@@ -162,7 +164,7 @@ func (d *draft) launch(a planner.Action) {
 		State:        pool.WorkerPending,
 		Health:       pool.HealthUnknown,
 		Revision:     d.pool.Revision,
-		TemplateHash: d.pool.Target(),
+		TemplateHash: d.target,
 		Replaces:     a.Replaces,
 		Attempt:      a.Attempt,
 		Reason:       a.Reason,
@@ -262,10 +264,9 @@ func (d *draft) unprobed() {
 	if d.probed() {
 		return
 	}
-	target := d.pool.Target()
 	for i := range d.workers {
 		w := &d.workers[i]
-		if w.Instance.PID != 0 && w.Health != pool.Healthy && w.TemplateHash == target {
+		if w.Instance.PID != 0 && w.Health != pool.Healthy && w.TemplateHash == d.target {
 			d.verdict(w, fact{kind: factVerdict, at: d.now, health: pool.Healthy})
 		}
 	}

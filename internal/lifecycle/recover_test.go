@@ -46,6 +46,21 @@ func TestWorkersOutliveTheirManager(t *testing.T) {
 	})
 }
 
+func TestAWorkerThatRecoveredWhileTheManagerWasAwayIsHealthyAgain(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(1, probed, func(sp *pool.Spec) { sp.Remediation.Enabled = false }))
+		id := s.living("web")[0].ID
+		s.world.sicken(id, "status 500")
+		s.pass(10 * time.Second)
+		require.Equal(t, pool.Unhealthy, s.worker(id).Health)
+		s.close()
+		s.world.sicken(id, "")
+		s.open()
+		s.pass(time.Minute)
+		require.Equal(t, pool.Healthy, s.worker(id).Health)
+	})
+}
+
 func TestAWorkerThatEndedWhileTheManagerWasAwayIsReplaced(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.world.habits = func(runtime.Launch) habit { return habit{leftovers: 1} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -65,6 +66,9 @@ func invalid(err error) error {
 
 func notFound(ref string) *Refusal { return refuse(api.ProblemNotFound, "there is no pool %q", ref) }
 
+// replyAge is how long a repeated request is recognized: longer than any client repeats one.
+const replyAge = 24 * time.Hour
+
 // mutate runs one change in one transaction, answers repeated keys, and wakes the pool's controller.
 func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writer) (Accepted, error)) (Accepted, error) {
 	var done Accepted
@@ -86,10 +90,15 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 		if by.Key == "" {
 			return nil
 		}
-		return tx.PutIdempotentReply(store.IdempotentReply{
+		now := m.config.Now()
+		err = tx.PutIdempotentReply(store.IdempotentReply{
 			Author: by.Author, Key: by.Key, RequestHash: by.Fingerprint,
-			OperationID: done.Operation.ID, CreatedAt: m.config.Now(),
+			OperationID: done.Operation.ID, CreatedAt: now,
 		})
+		if err != nil {
+			return err
+		}
+		return tx.PruneIdempotentReplies(now.Add(-replyAge))
 	})
 	if err != nil {
 		return Accepted{}, err

@@ -163,6 +163,25 @@ func TestARepeatedKeyIsAnsweredByTheFirstRequest(t *testing.T) {
 	})
 }
 
+func TestAKeyIsForgottenAfterADay(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(0))
+		restart := func(key string) lifecycle.Accepted {
+			t.Helper()
+			done, err := s.m.Restart(t.Context(), lifecycle.Request{Author: author, IfMatch: "*", Key: key, Fingerprint: "restart"}, "web")
+			require.NoError(t, err)
+			return done
+		}
+		first := restart("k")
+		s.pass(23 * time.Hour)
+		require.True(t, restart("other").Changed)
+		require.Equal(t, first.Operation.ID, restart("k").Operation.ID)
+		s.pass(2 * time.Hour)
+		require.True(t, restart("yet another").Changed)
+		require.True(t, restart("k").Changed)
+	})
+}
+
 func TestARefusedRequestDoesNotUseItsKeyUp(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		by := lifecycle.Request{Author: author, IfMatch: "*", Key: "k", Fingerprint: "f"}

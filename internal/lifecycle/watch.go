@@ -46,7 +46,7 @@ func (c *controller) watch(spec pool.Spec, w pool.Worker) {
 	}
 	target := health.Target{
 		PoolUID: c.uid, WorkerID: w.ID, Ports: w.Instance.Ports, Check: spec.Health,
-		StartedAt: w.StartedAt, Ready: w.State == pool.WorkerReady,
+		StartedAt: w.StartedAt, Ready: w.State == pool.WorkerReady && w.Health == pool.Healthy,
 	}
 	if len(spec.Worker.Ports) > 0 {
 		target.FirstPort = spec.Worker.Ports[0].Name

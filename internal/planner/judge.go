@@ -40,8 +40,12 @@ func (p *planning) remaining() int {
 	return max(p.desired-fresh, 0) + going
 }
 
-// takenIn says that an operation asked for nothing that a worker could still have to follow.
+// takenIn says that an operation asked for nothing that a worker could still have to follow. A pool that is
+// yet to be created is waited for by whoever changes it.
 func (p *planning) takenIn(o pool.Operation) bool {
+	if p.Pool.Phase == pool.PhaseCreating {
+		return false
+	}
 	switch o.Change {
 	case pool.ChangeNone, pool.ChangeCreation, pool.ChangeHot, pool.ChangeContract:
 	default:

@@ -181,7 +181,11 @@ func (h habit) endsAt(w pool.Worker, killed map[string]bool) time.Time {
 // run lets a fleet go on until nothing moves any more, and notes after each step what is available.
 func (f *fleet) run(h habit) {
 	killed := map[string]bool{}
+	steps := 0
 	for began := f.Now; h.until == 0 || f.Now.Sub(began) < h.until; {
+		if steps++; steps > 1000 {
+			panic("the fleet never comes to rest:\n" + f.log.String())
+		}
 		r := f.step()
 		if len(r.Actions)+len(r.Outcomes) > 0 {
 			f.note("  %d of %d available, %d in all", f.available(), f.Pool.Desired(), len(f.Workers))

@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,42 +15,54 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
-// mutations change an existing pool "web" of size 1.
-func mutations() map[string]string {
+// mutations change an existing pool of size 1, each in its way.
+func mutations(name string) map[string]string {
+	at := "/v1/pools/" + name
 	return map[string]string{
-		"PUT /v1/pools/web":          document("web", 2),
-		"PATCH /v1/pools/web":        `{"size":2}`,
-		"POST /v1/pools/web:resize":  `{"size":2}`,
-		"POST /v1/pools/web:restart": "",
-		"DELETE /v1/pools/web":       "",
+		"PUT " + at:               document(name, 2),
+		"PATCH " + at:             `{"size":2}`,
+		"POST " + at + ":resize":  `{"size":2}`,
+		"POST " + at + ":restart": "",
+		"DELETE " + at:            "",
+	}
+}
+
+// forEachMutation has a pool changed in every way, each time another pool.
+func forEachMutation(t *testing.T, s *stage, try func(c caller, name, method, path, body string)) {
+	t.Helper()
+	for i := range len(mutations("")) {
+		name := fmt.Sprintf("web-%d", i)
+		s.created(name, 1)
+		all := mutations(name)
+		route := slices.Sorted(maps.Keys(all))[i]
+		method, path, _ := strings.Cut(route, " ")
+		t.Run(route, func(t *testing.T) {
+			c := s.local
+			c.t = t
+			try(c, name, method, path, all[route])
+		})
 	}
 }
 
 func TestAChangeNeedsTheStateItIsBasedOn(t *testing.T) {
 	t.Parallel()
-	for route, body := range mutations() {
-		method, path, _ := strings.Cut(route, " ")
-		t.Run(route, func(t *testing.T) {
-			t.Parallel()
-			s := open(t)
-			s.created("web", 1)
-			etag := s.local.get("/v1/pools/web").header.Get("ETag")
+	s := open(t)
+	forEachMutation(t, s, func(c caller, name, method, path, body string) {
+		etag := c.get("/v1/pools/" + name).header.Get("ETag")
+		p := c.do(method, path, body).problem(http.StatusPreconditionRequired, api.ProblemPrecondition)
+		require.Contains(c.t, p.Detail, "If-Match")
+		for _, stale := range []string{`"p_other.1"`, strings.Replace(etag, `.1"`, `.0"`, 1), strings.Replace(etag, `.1"`, `.2"`, 1), "x"} {
+			p := c.with("If-Match: "+stale).do(method, path, body).problem(http.StatusPreconditionFailed, api.ProblemStale)
+			require.NotEmpty(c.t, p.UID)
+		}
+		require.Equal(c.t, etag, c.get("/v1/pools/"+name).header.Get("ETag"), "nothing was changed")
 
-			p := s.local.do(method, path, body).problem(http.StatusPreconditionRequired, api.ProblemPrecondition)
-			require.Contains(t, p.Detail, "If-Match")
-			for _, stale := range []string{`"p_other.1"`, strings.Replace(etag, `.1"`, `.0"`, 1), strings.Replace(etag, `.1"`, `.2"`, 1), "x"} {
-				p := s.local.with("If-Match: "+stale).do(method, path, body).problem(http.StatusPreconditionFailed, api.ProblemStale)
-				require.NotEmpty(t, p.UID)
-			}
-			require.Equal(t, etag, s.local.get("/v1/pools/web").header.Get("ETag"), "nothing was changed")
-
-			done := s.local.with("If-Match: "+etag).do(method, path, body).ok(http.StatusAccepted)
-			require.NotEqual(t, etag, done.header.Get("ETag"))
-			if method != http.MethodDelete { // which can be repeated
-				s.local.with("If-Match: "+etag).do(method, path, body).problem(http.StatusPreconditionFailed, api.ProblemStale)
-			}
-		})
-	}
+		done := c.with("If-Match: "+etag).do(method, path, body).ok(http.StatusAccepted)
+		require.NotEqual(c.t, etag, done.header.Get("ETag"))
+		if method != http.MethodDelete { // which can be repeated
+			c.with("If-Match: "+etag).do(method, path, body).problem(http.StatusPreconditionFailed, api.ProblemStale)
+		}
+	})
 }
 
 func TestAPutSaysWhetherThePoolIsNew(t *testing.T) {
@@ -89,29 +104,25 @@ func TestConflictsAreProblemsThatNameWhatIsInTheWay(t *testing.T) {
 
 func TestARepeatedRequestIsAnsweredWithTheFirstOnesOperation(t *testing.T) {
 	t.Parallel()
-	for route, body := range mutations() {
-		method, path, _ := strings.Cut(route, " ")
-		t.Run(route, func(t *testing.T) {
-			t.Parallel()
-			s := open(t)
-			s.created("web", 1)
-			defer s.host.ignoreSignals()() // the pool is still there when it is deleted
-			etag := s.local.get("/v1/pools/web").header.Get("ETag")
-			c := s.local.with("If-Match: "+etag, "Idempotency-Key: once")
-			first := as[api.Accepted](c.do(method, path, body).ok(http.StatusAccepted))
-			again := as[api.Accepted](c.do(method, path, body).ok(http.StatusOK))
-			require.Equal(t, first.Operation.ID, again.Operation.ID)
-			require.Equal(t, int64(2), again.Pool.Generation, "changed once, though the ETag is stale by now")
+	s := open(t)
+	defer s.host.ignoreSignals()() // a pool is still there when it is deleted
+	forEachMutation(t, s, func(c caller, name, method, path, body string) {
+		key := "Idempotency-Key: once for " + name
+		etag := c.get("/v1/pools/" + name).header.Get("ETag")
+		based := c.with("If-Match: "+etag, key)
+		first := as[api.Accepted](based.do(method, path, body).ok(http.StatusAccepted))
+		again := as[api.Accepted](based.do(method, path, body).ok(http.StatusOK))
+		require.Equal(c.t, first.Operation.ID, again.Operation.ID)
+		require.Equal(c.t, int64(2), again.Pool.Generation, "changed once, though the ETag is stale by now")
 
-			s.local.with("If-Match: *", "Idempotency-Key: once").do(method, path, body).problem(http.StatusUnprocessableEntity, api.ProblemKeyReused)
-			for other, body := range mutations() {
-				if other != route {
-					method, path, _ := strings.Cut(other, " ")
-					c.do(method, path, body).problem(http.StatusUnprocessableEntity, api.ProblemKeyReused)
-				}
+		c.with("If-Match: *", key).do(method, path, body).problem(http.StatusUnprocessableEntity, api.ProblemKeyReused)
+		for other, body := range mutations(name) {
+			if other != method+" "+path {
+				method, path, _ := strings.Cut(other, " ")
+				based.do(method, path, body).problem(http.StatusUnprocessableEntity, api.ProblemKeyReused)
 			}
-		})
-	}
+		}
+	})
 }
 
 func TestAKeyBelongsToItsAuthor(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,8 +28,8 @@ import (
 
 const token = "a token that nobody guesses"
 
-// patience is how long a test waits for what must come.
-const patience = time.Minute
+// patience is how long a test waits for what must come. It is shorter than the longest wait of the API.
+const patience = 45 * time.Second
 
 // stage is a server of a real manager on a real store, at a unix socket and a TCP port.
 type stage struct {
@@ -54,7 +55,7 @@ func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 	sqlite, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "manager.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sqlite.Close()) })
-	records := &disk{Store: sqlite}
+	records := &disk{Store: sqlite, lookups: map[string]map[context.Context]bool{}}
 
 	s := &stage{t: t, host: newHost(), disk: records, id: records.Identity().ManagerID, served: make(chan error, 2), log: &notes{}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -94,11 +95,28 @@ func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 	return s
 }
 
-// disk is a real store whose disk can fail.
+// disk is a real store whose disk can fail, and that knows which operations were looked up.
 type disk struct {
 	store.Store
 	mu               sync.Mutex
-	reading, writing error // what reads and writes err with
+	reading, writing error                               // what reads and writes err with
+	lookups          map[string]map[context.Context]bool // in which request, by operation
+}
+
+type watchedReader struct {
+	store.Reader
+	disk *disk
+	ctx  context.Context //nolint:containedctx // it tells requests apart
+}
+
+func (r watchedReader) Operation(id string) (pool.Operation, error) {
+	r.disk.mu.Lock()
+	defer r.disk.mu.Unlock()
+	if r.disk.lookups[id] == nil {
+		r.disk.lookups[id] = map[context.Context]bool{}
+	}
+	r.disk.lookups[id][r.ctx] = true
+	return r.Reader.Operation(id)
 }
 
 func (d *disk) fail(reading, writing error) {
@@ -117,7 +135,14 @@ func (d *disk) View(ctx context.Context, read func(store.Reader) error) error {
 	if err, _ := d.failures(); err != nil {
 		return err
 	}
-	return d.Store.View(ctx, read)
+	return d.Store.View(ctx, func(r store.Reader) error { return read(watchedReader{r, d, ctx}) })
+}
+
+// lookedUp is in how many requests an operation was read so far.
+func (d *disk) lookedUp(operationID string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.lookups[operationID])
 }
 
 func (d *disk) Update(ctx context.Context, change func(store.Writer) error) error {
@@ -200,6 +225,44 @@ func (c caller) try(ctx context.Context, method, path, body string) (reply, erro
 	return reply{c.t, got.StatusCode, got.Header, string(text)}, err
 }
 
+// begun is a request that is under way.
+type begun struct {
+	t      *testing.T
+	cancel context.CancelFunc
+	done   chan struct{}
+	reply  reply
+	err    error
+}
+
+// begin sends a request and returns as soon as it is sent.
+func (c caller) begin(method, path, body string) *begun {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	sent := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(sent) })
+	b := &begun{t: c.t, cancel: cancel, done: make(chan struct{})}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { tell() }})
+	c.t.Cleanup(func() {
+		cancel()
+		<-b.done
+	})
+	go func() {
+		defer close(b.done)
+		defer tell()
+		b.reply, b.err = c.try(ctx, method, path, body)
+	}()
+	<-sent
+	return b
+}
+
+// answer waits for the answer. What is cut off at the tests' patience has been waiting for too long.
+func (b *begun) answer() reply {
+	b.t.Helper()
+	<-b.done
+	require.NoError(b.t, b.err)
+	return b.reply
+}
+
 func (c caller) do(method, path, body string) reply {
 	c.t.Helper()
 	got, err := c.try(c.t.Context(), method, path, body)
@@ -270,4 +333,15 @@ func (s *stage) succeeds(o pool.Operation) {
 	s.t.Helper()
 	o = as[pool.Operation](s.local.get("/v1/operations/" + o.ID + "?wait=60s").ok(http.StatusOK))
 	require.Equal(s.t, pool.OperationSucceeded, o.Phase, o.Reason)
+}
+
+// wait begins to wait for an operation at each of the callers, and returns when all of them wait.
+func (s *stage) wait(o pool.Operation, callers ...caller) (waits []*begun) {
+	s.t.Helper()
+	before := s.disk.lookedUp(o.ID)
+	for _, c := range callers {
+		waits = append(waits, c.begin("GET", "/v1/operations/"+o.ID+"?wait=60s", ""))
+	}
+	require.Eventually(s.t, func() bool { return s.disk.lookedUp(o.ID) == before+len(callers) }, patience, time.Millisecond)
+	return waits
 }

@@ -170,7 +170,7 @@ func TestNoWorkerIsMissedInTheMiddleOfAnExec(t *testing.T) {
 			l.Template.Env = map[string]string{roleVariable: c.role}
 			instance := launch(t, r, l)
 			fresh := openRuntime(t, dir)
-			for i := range 150 {
+			for i := range 60 {
 				found, err := fresh.List(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, []runtime.Found{{WorkerID: "w", PoolUID: testPool, PoolName: "fleet", Identity: r.identity, Instance: instance}}, found, "time %d", i)

@@ -25,13 +25,19 @@ func TestAProcessNameCanHoldAnything(t *testing.T) {
 		})
 	}
 	for _, c := range []struct {
-		state            string
-		zombie, headless bool
-	}{{"S 7 41 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 3", false, false}, {"Z 7 41 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 1", true, false}, {"Z 7 41 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 3", false, true}} {
-		s, err := parseStat([]byte("42 (x) " + c.state + strings.Repeat(" 0", 32)))
+		state, threads, memory string
+		zombie, headless       bool
+	}{
+		{"S", "3", "4096", false, false},
+		{"S", "1", "0", false, false}, // the kernel's own
+		{"Z", "1", "0", true, false},
+		{"Z", "3", "0", false, true},
+		{"R", "3", "0", false, true},
+	} {
+		s, err := parseStat([]byte("42 (x) " + c.state + " 7 41 40 0 -1 0 1 2 3 4 5 6 7 8 20 0 " + c.threads + " 0 0 " + c.memory + strings.Repeat(" 0", 29)))
 		require.NoError(t, err)
-		require.Equal(t, c.zombie, s.zombie, c.state)
-		require.Equal(t, c.headless, s.image.headless, c.state)
+		require.Equal(t, c.zombie, s.zombie, "%+v", c)
+		require.Equal(t, c.headless, s.image.headless, "%+v", c)
 	}
 	_, err := parseStat([]byte("42 (x) Z 0 -1 -1" + strings.Repeat(" 0", 46)))
 	require.ErrorIs(t, err, fs.ErrNotExist, "it is being reaped")
