@@ -133,13 +133,13 @@ func TestTheHostOfAPoolIsItsManagersUnlessAnotherIsNamed(t *testing.T) {
 }
 
 // refused is the refusal that an error must be.
-func refused(t *testing.T, err error, problem string) *lifecycle.Refusal {
+func refused(t *testing.T, err error, problem string) lifecycle.Refusal {
 	t.Helper()
 	var r *lifecycle.Refusal
 	require.ErrorAs(t, err, &r)
 	require.Equal(t, problem, r.Problem, r.Error())
 	require.NotEmpty(t, r.Detail)
-	return r
+	return *r
 }
 
 func TestAnInvalidSpecChangesNothing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -275,6 +276,25 @@ func TestANewDeleteOfAWorkerThatCannotBeRemovedHasItsTime(t *testing.T) {
 			s.fails(done)
 			require.GreaterOrEqual(t, time.Since(began), 30*time.Second)
 		}
+	})
+}
+
+func TestWhatADestroyCannotEndIsOnRecord(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.trouble = func(call, _ string) error {
+			if call == "sweep" {
+				return errTest
+			}
+			return nil
+		}
+		uid := s.created(spec(1)).Pool.UID
+		id := s.living("web")[0].ID
+		s.world.crash(id)
+		s.succeeds(s.change(spec(0)))
+		s.succeeds(s.destroy("web"))
+		events := s.events(uid)
+		i := slices.IndexFunc(events, func(e pool.Event) bool { return e.Type == pool.EventPoolDestroyed })
+		require.Contains(t, events[i].Message, "what worker "+id+" (pid ")
 	})
 }
 

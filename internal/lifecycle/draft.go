@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -128,6 +129,14 @@ func (d *draft) sweeping() bool {
 	return false
 }
 
+// remains names the failed workers that left something running which could not be ended in time.
+func (d *draft) remains() (text string) {
+	for _, id := range slices.Sorted(maps.Keys(d.unswept)) {
+		text += fmt.Sprintf("; what worker %s (pid %d) left running could not be ended", id, d.unswept[id].Instance.PID)
+	}
+	return text
+}
+
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -149,7 +158,7 @@ func (d *draft) act(a planner.Action) bool {
 			return false
 		}
 		d.pool.Phase, d.poolMoved = pool.PhaseDestroyed, true
-		d.note(pool.EventPoolDestroyed, "", "destroyed: "+a.Reason)
+		d.note(pool.EventPoolDestroyed, "", "destroyed: "+a.Reason+d.remains())
 	default:
 		d.move(&d.workers[d.index(a.WorkerID)], a)
 	}

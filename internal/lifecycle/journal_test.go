@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -45,8 +46,9 @@ func (j *journal) complaints() error {
 }
 
 func (j *journal) View(ctx context.Context, read func(store.Reader) error) error {
-	if before, _ := j.gate("view"); before != nil {
-		return before
+	before, after := j.gate("view")
+	if err := cmp.Or(before, after); err != nil {
+		return err
 	}
 	return j.Store.View(ctx, read)
 }

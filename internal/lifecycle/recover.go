@@ -84,7 +84,7 @@ func (c *controller) recoverChecks(r store.Reader) error {
 func (c *controller) takeUp(ctx context.Context, w pool.Worker, f runtime.Found, runs bool) error {
 	now := c.m.config.Now()
 	instance := w.Instance
-	if runs {
+	if instance.PID == 0 && runs { // else what was found may only be something that the worker started
 		instance = f.Instance
 	}
 	if instance.PID == 0 {

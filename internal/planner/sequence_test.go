@@ -48,6 +48,14 @@ func TestSequences(t *testing.T) {
 			f.resize(6)
 			f.run(habit{})
 		}},
+		{"resize down in mid-rollout", settled(4, budget(2, 0)), func(f *fleet) {
+			f.retemplate()
+			f.step()
+			f.readyAll()
+			f.step()
+			f.resize(1)
+			f.run(habit{})
+		}},
 		{"template changed in mid-rollout", settled(3, budget(1, 0)), func(f *fleet) {
 			f.retemplate()
 			f.step()

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/server"
 )
 
@@ -88,17 +90,24 @@ func TestAStrangerWhoSendsNoBodyIsCutOffToo(t *testing.T) {
 
 func TestARequestMayTakeLongerThanItsBodyMay(t *testing.T) {
 	t.Parallel()
-	s := open(t, patient(server.Patience{Body: 2 * time.Second}))
+	const bodies, requests = 2 * time.Second, 3 * time.Second
+	s := open(t, patient(server.Patience{Body: bodies}))
 	var cut atomic.Bool
 	s.host.onCheck(func(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			cut.Store(true)
-		case <-time.After(3 * time.Second):
+		case <-time.After(requests):
 		}
 	})
+	defer s.host.holdLaunches()()
 	s.remote.do("POST", "/v1/pools:validate", document("web", 1)).ok(http.StatusOK)
-	require.False(t, cut.Load())
+	require.False(t, cut.Load(), "a request with a body")
+
+	s.host.onCheck(nil)
+	o := s.create("web", 1).Operation
+	got := s.local.do("GET", fmt.Sprintf("/v1/operations/%s?wait=%s", o.ID, requests), "a body that nobody reads").ok(http.StatusOK)
+	require.Equal(t, pool.OperationRunning, as[pool.Operation](got).Phase)
 }
 
 func TestABrokenBodyIsTheClientsFault(t *testing.T) {
