@@ -107,6 +107,21 @@ func TestATCPEndpointWantsItsToken(t *testing.T) {
 	require.NotContains(t, w.tf("show").stdout, token)
 }
 
+func TestAnEndpointThatIsNotKnownYetIsNotTheLocalManager(t *testing.T) {
+	w := newWorld(t)
+	w.cli(w.document("name: web", "name: other", "size: 2", "size: 0"), "pool", "apply", "-f", "-").succeeded()
+	w.more = nil
+	w.declare(w.web(set("size", 1)), set("provider.poolkeeper.endpoint", "${terraform_data.late.output}"),
+		set("resource.terraform_data.late.input", w.data.Endpoint()))
+	w.plan().ended(planChanges)
+	w.apply().succeeded()
+	require.Len(t, w.settled("web"), 1)
+	entries, err := os.ReadDir(w.at("home"))
+	require.NoError(t, err)
+	require.Empty(t, entries, "no other manager was started")
+	w.destroy().succeeded()
+}
+
 func TestAManagerOnATakenPortMakesNothing(t *testing.T) {
 	k := newStage(t).keeper("d")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

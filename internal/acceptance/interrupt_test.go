@@ -3,8 +3,11 @@
 package acceptance
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,6 +114,40 @@ func (w *workspace) takeUp() {
 		applied = w.apply()
 	}
 	applied.succeeded()
+}
+
+// TestATerraformThatIsEndedAtAnyMomentIsTakenUp ends it while it plans, creates or changes a pool, in ways and at
+// moments that each seed chooses.
+func TestATerraformThatIsEndedAtAnyMomentIsTakenUp(t *testing.T) {
+	ends := []func(*started){interruptions["Ctrl-C"], interruptions["Ctrl-C twice"], (*started).kill}
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			moments := rand.New(rand.NewPCG(seed, 1))
+			w := newWorld(t)
+			uid := ""
+			for _, greeting := range []string{"hello", "good day"} {
+				w.declare(w.web(w.args("-start-delay", "500ms"), set("worker.env", object{"GREETING": greeting})))
+				applying := w.beginApply()
+				pass(t, time.Duration(moments.IntN(3000))*time.Millisecond)
+				if end := ends[moments.IntN(len(ends))]; applying.underway() {
+					end(applying)
+				}
+				applying.wait()
+				if view, found := w.poolIf("web"); found && uid == "" {
+					uid = view.UID
+				}
+
+				w.takeUp()
+				if uid == "" {
+					uid = w.pool("web").UID
+				}
+				w.isTheOnlyPool(uid)
+				require.Equal(t, w.greeting(greeting), w.settled("web"))
+				require.Len(t, w.settled("web"), 3)
+			}
+			w.plan().ended(planEmpty)
+		})
+	}
 }
 
 // isTheOnlyPool requires that Terraform and the manager have one pool and the same, and that it is not tainted.

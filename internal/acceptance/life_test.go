@@ -15,8 +15,11 @@ import (
 
 func TestACreatedPoolIsThereAndADestroyedOneIsNot(t *testing.T) {
 	w := newWorld(t)
-	created := w.reaches(w.web(), set("output.standing.value", "${"+address+".state}: ${"+address+".ready_workers} ready"))
-	created.says(`standing = "active: 3 ready"`, "1 added, 0 changed, 0 destroyed")
+	seen := "data." + address
+	created := w.reaches(w.web(), set("output.standing.value", "${"+address+".state}: ${"+address+".ready_workers} ready"),
+		set("data."+resourceType+".web", object{"name": "${" + address + ".name}"}),
+		set("output.seen.value", "${"+seen+".id == "+address+".id}, ${"+seen+".size}, ${"+seen+".health_status}"))
+	created.says(`standing = "active: 3 ready"`, `seen = "true, 3, healthy"`, "1 added, 0 changed, 0 destroyed")
 	require.Equal(t, "create", w.shown("last_change"))
 	view := w.pool("web")
 	require.Equal(t, view.UID, w.shown("id"))

@@ -55,9 +55,14 @@ func (k *keeper) mounted(size string) {
 	})
 }
 
+// remount changes how it is mounted. A process that is about to be gone may keep it busy for a moment.
 func (k *keeper) remount(flags uintptr, options string) {
 	k.t.Helper()
-	require.NoError(k.t, syscall.Mount("", string(k.data), "", syscall.MS_REMOUNT|flags, options))
+	await(k.t, "the data directory mounted otherwise", func() bool {
+		err := syscall.Mount("", string(k.data), "", syscall.MS_REMOUNT|flags, options)
+		require.True(k.t, err == nil || errors.Is(err, syscall.EBUSY), err)
+		return err == nil
+	})
 }
 
 // roomy is the size of a data directory's disk that is never full.

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 func TestTenProvidersAtOnceStartOneManager(t *testing.T) {
@@ -73,6 +75,25 @@ func TestANewerProviderReplacesTheManagerAndNoWorker(t *testing.T) {
 	w.reaches(w.web(set("description", "by the older one, which had to start a manager")))
 	require.Equal(t, newer, w.manager().Version)
 	require.Equal(t, crew, w.settled("web"))
+	w.plan().ended(planEmpty)
+}
+
+func TestAManagerThatIsReplacedDuringAnUpdateGoesOnWithIt(t *testing.T) {
+	w := newWorld(t)
+	gently := func(greeting string) object {
+		return w.web(w.args("-start-delay", "500ms"), set("worker.env", object{"GREETING": greeting}), set("update.max_surge", "1"))
+	}
+	w.reaches(gently("hello"))
+	w.declare(gently("good day"))
+	updating := w.beginApply()
+	w.awaitRunning(pool.OperationUpdate)
+
+	other := w.workspace(newer)
+	other.reaches(other.web(set("name", "other"), set("size", 0)))
+	require.Equal(t, newer, w.manager().Version)
+	updating.wait().succeeded()
+	require.Equal(t, w.greeting("good day"), w.settled("web"))
+	require.Len(t, w.settled("web"), 3)
 	w.plan().ended(planEmpty)
 }
 

@@ -125,7 +125,7 @@ func inBubble(t *testing.T, config health.Config, test func(t *testing.T, w *wor
 func half() float64 { return 0.5 } // no jitter
 
 func pass(d time.Duration) {
-	time.Sleep(d)
+	time.Sleep(d) //nolint:forbidigo // of the bubble's clock, which takes no time
 	synctest.Wait()
 }
 

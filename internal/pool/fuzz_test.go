@@ -2,7 +2,6 @@ package pool_test
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"testing"
 
@@ -88,7 +87,7 @@ func TestNoSpecMakesValidationPanic(t *testing.T) {
 		if err := pool.ValidateCreation(a, func(path string) bool { return path == unknown }); err != nil {
 			require.NotEmpty(t, err.Error())
 		}
-		require.Equal(t, len(pool.Changes(a, b)), len(pool.Changes(b, a)))
+		require.Len(t, pool.Changes(a, b), len(pool.Changes(b, a)))
 		require.Equal(t, pool.ChangeOf(a, b), pool.ChangeOf(b, a))
 	})
 }
@@ -112,7 +111,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		if err != nil {
 			var faults pool.Faults
-			require.True(t, errors.As(err, &faults), "%T: %v", err, err)
+			require.ErrorAs(t, err, &faults)
 			require.NotEmpty(t, faults)
 			for _, fault := range faults {
 				require.NotEmpty(t, fault.Reason)

@@ -145,11 +145,13 @@ func TestWhatReadsAnUnknownFieldIsNotJudged(t *testing.T) {
 	for behaviour, c := range invalid {
 		for _, unknown := range c.reads {
 			t.Run(behaviour+", "+unknown+" unknown", func(t *testing.T) {
+				var faults pool.Faults
 				err := pool.Validate(rewritten(c.change), func(path string) bool { return path == unknown })
 				if err == nil {
 					return
 				}
-				for _, f := range err.(pool.Faults) {
+				require.ErrorAs(t, err, &faults)
+				for _, f := range faults {
 					require.NotEqual(t, c.path, f.Path, "%v", f)
 				}
 			})
@@ -187,7 +189,7 @@ func TestEveryFaultIsFoundAtOnce(t *testing.T) {
 		paths = append(paths, f.Path)
 	}
 	require.Equal(t, []string{"name", "worker.command", "size", "health.interval", "drain.signal", `worker.env["1"]`, `worker.env["PORT"]`, "update.max_unavailable"}, paths)
-	require.Equal(t, len(faults), len(strings.Split(err.Error(), "\n")))
+	require.Len(t, strings.Split(err.Error(), "\n"), len(faults))
 }
 
 func TestEmptyInitializationIsJudgedAtCreationOnly(t *testing.T) {

@@ -48,6 +48,7 @@ func TestWithoutAConfiguredTokenNobodyEntersOverTCP(t *testing.T) {
 	s := open(t, func(_ *stage, c *server.Config) { c.Token = "" })
 	for _, header := range []string{"Accept: */*", "Authorization: Bearer ", "Authorization: Bearer " + token} {
 		s.remote.without().with(header).get("/v1/pools").problem(http.StatusUnauthorized, api.ProblemUnauthorized)
+		s.direct("GET", "/v1/pools", "", header).problem(http.StatusUnauthorized, api.ProblemUnauthorized)
 	}
 	s.local.get("/v1/pools").ok(http.StatusOK)
 }

@@ -218,6 +218,8 @@ func TestAParameterThatIsNotValidIsNamed(t *testing.T) {
 		require.Equal(t, path, p.Errors[0].Path, request)
 		require.NotEmpty(t, p.Errors[0].Reason)
 	}
+	long := s.local.get("/v1/pools?limit="+strings.Repeat("x", 10_000)).problem(http.StatusUnprocessableEntity, "about:blank")
+	require.Equal(t, `"`+strings.Repeat("x", 200)+`"…`, long.Errors[0].Value)
 	p := s.local.with("If-None-Match: x").do("PUT", "/v1/pools/web", document("web", 1)).problem(http.StatusUnprocessableEntity, "about:blank")
 	require.Equal(t, "header.If-None-Match", p.Errors[0].Path)
 	p = s.local.with("If-Match: *", "Idempotency-Key: "+strings.Repeat("k", 129)).do("DELETE", "/v1/pools/web", "").problem(http.StatusUnprocessableEntity, "about:blank")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"os"
 	"path/filepath"
@@ -34,6 +35,7 @@ const patience = 45 * time.Second
 // stage is a server of a real manager on a real store, at a unix socket and a TCP port.
 type stage struct {
 	t      *testing.T
+	dir    string
 	host   *host
 	disk   *disk
 	server *server.Server
@@ -41,13 +43,14 @@ type stage struct {
 	remote caller // at the TCP port, with the token
 	id     string // the manager's
 
+	ctx    context.Context //nolint:containedctx // the life of the server, ended by end
 	end    context.CancelFunc
 	served chan error // what each Serve returned
 	log    *notes
 }
 
-// open starts a server; adjust changes what it works with.
-func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
+// build makes a server that nobody can reach yet; adjust changes what it works with.
+func build(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pk") // a socket's path is short
 	require.NoError(t, err)
@@ -57,16 +60,15 @@ func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 	t.Cleanup(func() { require.NoError(t, sqlite.Close()) })
 	records := &disk{Store: sqlite, lookups: map[string]map[context.Context]bool{}}
 
-	s := &stage{t: t, host: newHost(), disk: records, id: records.Identity().ManagerID, served: make(chan error, 2), log: &notes{}}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.end = cancel
+	s := &stage{t: t, dir: dir, host: newHost(), disk: records, id: records.Identity().ManagerID, served: make(chan error, 2), log: &notes{}}
+	s.ctx, s.end = context.WithCancel(context.Background())
 	config := server.Config{
 		Describe: api.Manager{
 			ID: s.id, Incarnation: records.Identity().Incarnation, Version: "1.2.3", Host: hostName,
 			PID: os.Getpid(), StartedAt: time.Now().UTC(), DataDir: dir,
 		},
 		Token:  token,
-		Stop:   cancel,
+		Stop:   s.end,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: s.log, Level: hclog.Debug}),
 	}
 	for _, a := range adjust {
@@ -76,8 +78,14 @@ func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 	require.NoError(t, err)
 	t.Cleanup(config.Manager.Close)
 	s.server = server.New(config)
+	return s
+}
 
-	socket := filepath.Join(dir, "api.sock")
+// open starts a server at its addresses.
+func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
+	t.Helper()
+	s := build(t, adjust...)
+	socket := filepath.Join(s.dir, "api.sock")
 	var serving sync.WaitGroup
 	for _, at := range []struct{ network, address string }{{"unix", socket}, {"tcp", "127.0.0.1:0"}} {
 		l, err := net.Listen(at.network, at.address)
@@ -85,11 +93,11 @@ func open(t *testing.T, adjust ...func(*stage, *server.Config)) *stage {
 		if at.network == "tcp" {
 			s.remote = call(t, "tcp", l.Addr().String()).with("Authorization: Bearer " + token)
 		}
-		serving.Go(func() { s.served <- s.server.Serve(ctx, l) })
+		serving.Go(func() { s.served <- s.server.Serve(s.ctx, l) })
 	}
 	s.local = call(t, "unix", socket)
 	t.Cleanup(func() {
-		cancel()
+		s.end()
 		serving.Wait()
 	})
 	return s
@@ -132,8 +140,9 @@ func (d *disk) failures() (reading, writing error) {
 }
 
 func (d *disk) View(ctx context.Context, read func(store.Reader) error) error {
-	if err, _ := d.failures(); err != nil {
-		return err
+	reading, _ := d.failures()
+	if reading != nil {
+		return reading
 	}
 	return d.Store.View(ctx, func(r store.Reader) error { return read(watchedReader{r, d, ctx}) })
 }
@@ -150,6 +159,18 @@ func (d *disk) Update(ctx context.Context, change func(store.Writer) error) erro
 		return err
 	}
 	return d.Store.Update(ctx, change)
+}
+
+// direct is the answer to a request that comes over no connection, with the headers as they are.
+func (s *stage) direct(method, path, body string, headers ...string) reply {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	s.server.ServeHTTP(w, r)
+	return reply{s.t, w.Code, w.Header(), w.Body.String()}
 }
 
 // notes collects what was logged.

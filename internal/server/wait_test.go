@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +46,20 @@ func TestAWaitThatPassesIsAnsweredWithTheNewest(t *testing.T) {
 		require.Equal(t, pool.OperationRunning, got.Phase, wait)
 		require.Equal(t, o.ID, got.ID)
 	}
+}
+
+func TestNoWaitIsLongerThanTheLongest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := build(t)
+		defer s.host.holdLaunches()()
+		known := "Authorization: Bearer " + token
+		o := as[api.Accepted](s.direct("PUT", "/v1/pools/web", document("web", 1), known, "If-None-Match: *").ok(http.StatusAccepted)).Operation
+		begun := time.Now()
+		got := as[pool.Operation](s.direct("GET", "/v1/operations/"+o.ID+"?wait=1000h", "", known).ok(http.StatusOK))
+		require.Equal(t, pool.OperationRunning, got.Phase)
+		require.Equal(t, api.MaxWait, time.Since(begun))
+	})
 }
 
 func TestASupersededOperationEndsItsWait(t *testing.T) {
@@ -135,9 +150,16 @@ func TestAServerClosesOnlyWhenItIsIdleAndThenForGood(t *testing.T) {
 	require.True(t, s.server.CloseIfIdle(time.Hour), "it stays closed, whoever asks meanwhile")
 }
 
-func TestAnUnusedServerClosesAfterItsStart(t *testing.T) {
+func TestAServerIsIdleFromItsStartOrItsNewestRequest(t *testing.T) {
 	t.Parallel()
-	s := open(t)
-	require.False(t, s.server.CloseIfIdle(time.Hour))
-	require.True(t, s.server.CloseIfIdle(0))
+	synctest.Test(t, func(t *testing.T) {
+		s := build(t)
+		<-time.After(59 * time.Minute)
+		require.False(t, s.server.CloseIfIdle(time.Hour), "after the start")
+		s.direct("GET", "/healthz", "").ok(http.StatusOK)
+		<-time.After(59 * time.Minute)
+		require.False(t, s.server.CloseIfIdle(time.Hour), "after the request")
+		<-time.After(time.Minute)
+		require.True(t, s.server.CloseIfIdle(time.Hour))
+	})
 }

@@ -98,7 +98,7 @@ func (c *committer) transact(first *turn) ([]*turn, error) {
 	}
 	// The first change needs no savepoint, which would cost more than the change: if it fails, there is
 	// nothing else to lose yet.
-	if c.lend(first); first.err != nil {
+	if _ = c.lend(first); first.err != nil { // a failed statement's error is in it
 		return turns, first.err
 	}
 	// The callers that the last commit has answered may be about to ask again: let them come in.

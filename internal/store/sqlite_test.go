@@ -201,7 +201,7 @@ func TestAStoreWorksInABubbleOfFakeTime(t *testing.T) {
 		begun := time.Now()
 		for range 3 {
 			appendEvent(t, s, "tick")
-			time.Sleep(time.Hour)
+			time.Sleep(time.Hour) //nolint:forbidigo // of the bubble's clock, which takes no time
 		}
 		synctest.Wait()
 		require.Equal(t, 3*time.Hour, time.Since(begun))

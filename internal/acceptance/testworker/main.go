@@ -80,6 +80,7 @@ func serve(ctx context.Context, listener net.Listener, f faults) error {
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if f.neverReady {
 			http.Error(w, "warming up for ever", http.StatusServiceUnavailable)
+			return
 		}
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -226,7 +227,7 @@ func lives(pid int) bool {
 
 func gone(pid int) bool {
 	_, err := look(pid)
-	return os.IsNotExist(err) || err == fs.ErrNotExist
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // output waits until the worker's log ends with a line that begins with "done", and returns what is before.

@@ -52,7 +52,7 @@ func (l *logs) bound(poolUID, worker string) error {
 	bounds := l.boundsOf(poolUID)
 	var stat unix.Stat_t
 	err = unix.Stat(path, &stat)
-	if err == unix.ENOENT || err == nil && stat.Size <= int64(bounds.MaxSize) {
+	if errors.Is(err, unix.ENOENT) || err == nil && stat.Size <= int64(bounds.MaxSize) {
 		return nil
 	}
 	if err != nil {
