@@ -90,6 +90,10 @@ func TestPortsAreGivenToAWorkerByNameAndInItsCommand(t *testing.T) {
 	require.Equal(t, []string{strings.Join([]string{http, side, http, http, side, "w", "fleet"}, " ")}, output(t, r, "w"))
 }
 
+// ofTheLibrary are signals 32 and 33, which belong to the C library: its posix_spawn has them ignored (so
+// whatever make starts does), Go cannot catch them, and whoever needs them sets them up anew.
+const ofTheLibrary = uint64(3) << 31
+
 func TestWorkersInheritNoIgnoredAndNoBlockedSignal(t *testing.T) {
 	for _, c := range []struct {
 		name, role string
@@ -103,7 +107,12 @@ func TestWorkersInheritNoIgnoredAndNoBlockedSignal(t *testing.T) {
 			dir := t.TempDir()
 			startManager(t, dir, c.role, c.prefix, 1, "sed", "-n", "/^Sig[BI]/p; $a done", "/proc/self/status") // a shell would reset its mask
 			r := openRuntime(t, dir)
-			require.Equal(t, []string{"SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000"}, output(t, r, "w0"))
+			for _, line := range output(t, r, "w0") {
+				name, mask, _ := strings.Cut(line, ":\t")
+				bits, err := strconv.ParseUint(mask, 16, 64)
+				require.NoError(t, err)
+				require.Zero(t, bits&^ofTheLibrary, "%s: %s", name, mask)
+			}
 		})
 	}
 }
