@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,15 +81,6 @@ func (k *keeper) manager() api.Manager {
 	m, err := k.client().Manager(k.t.Context())
 	require.NoError(k.t, err)
 	return m
-}
-
-// kill ends the manager as a crash does, and returns when it is gone.
-func (k *keeper) kill() {
-	k.t.Helper()
-	pid := k.pid()
-	require.NotZero(k.t, pid, "there is no manager to kill")
-	require.NoError(k.t, syscall.Kill(pid, syscall.SIGKILL))
-	await(k.t, "the end of the killed manager", func() bool { return k.pid() != pid })
 }
 
 // stop ends the manager as its user does.

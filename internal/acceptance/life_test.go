@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -196,6 +195,7 @@ func TestPlansWithoutAChangeAreEmpty(t *testing.T) {
 	require.Equal(t, before.Generation, w.pool("web").Generation)
 	require.Equal(t, crew, w.settled("web"))
 	w.declare(w.web(set("worker.env", object{"GREETING": "good day"})))
-	require.Equal(t, "rolling", w.planJSON().After["last_change"])
-	require.True(t, slices.Equal([]string{"update"}, w.planJSON().Actions))
+	plan = w.planJSON()
+	require.Equal(t, []string{"update"}, plan.Actions)
+	require.Equal(t, "rolling", plan.After["last_change"])
 }

@@ -51,15 +51,14 @@ func newWorld(t *testing.T) *workspace {
 
 // started is a Terraform under way, in a process group of its own, as a shell would start it.
 type started struct {
-	w       *workspace
-	cmd     *exec.Cmd
-	args    []string
-	done    chan struct{}
-	err     error // valid once done is closed
-	mu      sync.Mutex
-	out     bytes.Buffer
-	errOut  bytes.Buffer
-	outcome outcome
+	w    *workspace
+	cmd  *exec.Cmd
+	args []string
+	done chan struct{}
+	err  error // valid once done is closed
+
+	mu          sync.Mutex
+	out, errOut bytes.Buffer
 }
 
 // begin starts Terraform.

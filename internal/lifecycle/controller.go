@@ -28,7 +28,8 @@ type controller struct {
 	checks  map[string]pool.Spec  // the spec that workers are checked by, by their template's hash
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	busy    sync.Map              // repeated effects that are under way
-	slots   chan struct{}         // bounds the effects under way
+	starts  chan struct{}         // bounds the launches under way
+	others  chan struct{}         // bounds the other effects under way
 	effects sync.WaitGroup
 	resumed []effect // taken up from an earlier manager, to be carried out first
 }
@@ -39,8 +40,12 @@ type attempt struct {
 	kind     effectKind
 }
 
-// maxEffects bounds how many effects of one pool are under way at once.
-const maxEffects = 8
+// What bounds how many effects of one pool are under way at once. Launches take the processor; kills and
+// sweeps mostly wait for a walk of the process table, which those under way together share.
+const (
+	maxLaunches = 8
+	maxOthers   = 256
+)
 
 // errStale: the pool was changed since the controller read it.
 var errStale = errors.New("the pool was changed meanwhile")
@@ -186,14 +191,18 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		if !c.mayTry(e, d.now) {
 			continue
 		}
+		slots := c.others
+		if e.kind == effectLaunch {
+			slots = c.starts
+		}
 		c.effects.Go(func() {
 			select {
-			case c.slots <- struct{}{}:
+			case slots <- struct{}{}:
 			case <-ctx.Done():
 				return
 			}
 			f, some := c.carryOut(ctx, e)
-			<-c.slots
+			<-slots
 			c.busy.Delete(attempt{e.worker.ID, e.kind})
 			if some {
 				c.tell(f)

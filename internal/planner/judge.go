@@ -144,8 +144,14 @@ func (p *planning) judgeDestroy(remaining int) {
 		}
 		left = append(left, fmt.Sprintf("worker %s (pid %d: %s)", w.ID, w.Instance.PID, w.Reason))
 	}
+	if more := len(left) - maxNamed; more > 0 {
+		left = append(left[:maxNamed], fmt.Sprintf("and %d more", more))
+	}
 	p.endAll(pool.OperationFailed, "could not be removed although killed: "+strings.Join(left, ", "))
 }
+
+// maxNamed is how many workers a reason names.
+const maxNamed = 10
 
 func (p *planning) endAll(phase pool.OperationPhase, reason string) {
 	for _, o := range p.Operations {
