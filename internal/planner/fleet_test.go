@@ -170,6 +170,11 @@ func (f *fleet) sicken(id string) {
 	w.Health, w.HealthAt, w.HealthReason = pool.Unhealthy, f.Now, "status 500"
 }
 
+func (f *fleet) recover(id string) {
+	w := f.worker(id)
+	w.Health, w.HealthAt, w.HealthReason, w.ReadyAt = pool.Healthy, f.Now, "", f.Now
+}
+
 // end is an instance's end: of a condemned worker as told, of another as a failure.
 func (f *fleet) end(id string) {
 	w := *f.worker(id)

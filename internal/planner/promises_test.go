@@ -162,7 +162,8 @@ func (e *evidence) breaker() {
 		if a.Kind == planner.Launch {
 			w, known = e.workers[a.Replaces]
 		}
-		begins := a.Kind == planner.Launch || a.Kind == planner.Drain && a.Cause == pool.DrainReplace
+		_, successor := e.workers[w.Replaces] // to replace it goes on with the replacement of the other
+		begins := a.Kind == planner.Launch || a.Kind == planner.Drain && a.Cause == pool.DrainReplace && !successor
 		if known && begins && !replaced[w.ID] && !w.ReadyAt.IsZero() && w.Health == pool.Unhealthy {
 			begun++
 		}

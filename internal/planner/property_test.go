@@ -95,8 +95,7 @@ func disturb(t *rapid.T, f *fleet) {
 	case "recover":
 		if id, ok := among(func(w pool.Worker) bool { return w.State == pool.WorkerReady && w.Health == pool.Unhealthy }); ok {
 			f.note("recovered %s", id)
-			w := f.worker(id)
-			w.Health, w.HealthAt, w.ReadyAt = pool.Healthy, f.Now, f.Now
+			f.recover(id)
 		}
 	case "time":
 		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(1, 20_000).Draw(t, "ms")) * time.Millisecond)

@@ -19,7 +19,9 @@ func (p *planning) remedy() {
 	inReplacement := p.number(func(i int) bool {
 		return p.leaving(i) && p.Workers[i].DrainCause == pool.DrainReplace || p.classes[i] == sick && p.succeeded(i)
 	})
-	waiting := p.number(func(i int) bool { return p.classes[i] == sick && !p.succeeded(i) && !p.old[i] })
+	waiting := p.number(func(i int) bool {
+		return p.classes[i] == sick && !p.succeeded(i) && !p.succeeds(i) && !p.old[i]
+	})
 	limit := p.Pool.Spec.Remediation.MaxUnhealthy.RoundDown(p.desired)
 	open := inReplacement+waiting > limit // too many are sick: one at a time
 	lost := p.lostSuccessors()
@@ -27,8 +29,8 @@ func (p *planning) remedy() {
 		if p.classes[i] != sick || p.old[i] || p.succeeded(i) {
 			continue
 		}
-		if open && inReplacement > 0 {
-			return
+		if open && inReplacement > 0 && !p.succeeds(i) {
+			continue
 		}
 		n, since := history(w, lost)
 		if at := since.Add(backoff(n)); p.Now.Before(at) {
@@ -37,12 +39,15 @@ func (p *planning) remedy() {
 		}
 		reason := fmt.Sprintf("worker %s is unhealthy: %s", w.ID, w.HealthReason)
 		switch {
-		case p.surge == 0, p.succeeds(i): // a sick successor is no help; the next one is launched for the same place
+		case p.succeeds(i): // it is no help; the next one is launched for the same place, which is in replacement already
+			p.condemn(i, pool.DrainReplace, "unhealthy: "+w.HealthReason)
+			continue
+		case p.surge == 0:
 			p.condemn(i, pool.DrainReplace, "unhealthy: "+w.HealthReason)
 		case p.live < p.desired+p.surge+1:
 			p.start(w.ID, n, reason)
 		default:
-			return
+			continue
 		}
 		inReplacement++
 	}

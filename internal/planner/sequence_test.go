@@ -88,6 +88,28 @@ func TestSequences(t *testing.T) {
 			f.sicken("w2")
 			f.run(habit{})
 		}},
+		{"sick worker whose successor fails while another dies", settled(3), func(f *fleet) {
+			f.sicken("w2")
+			f.step()
+			f.end("w4")
+			f.end("w1")
+			f.run(habit{})
+		}},
+		{"sick worker whose successor gets sick", settled(3, func(s *pool.Spec) { s.Update.MinReady = seconds(5) }), func(f *fleet) {
+			f.sicken("w2")
+			f.step()
+			f.ready("w4")
+			f.sicken("w4")
+			f.run(habit{})
+		}},
+		{"sick worker recovers, and is missed when another dies", settled(3), func(f *fleet) {
+			f.sicken("w2")
+			f.step()
+			f.recover("w2")
+			f.ready("w4")
+			f.end("w1")
+			f.run(habit{})
+		}},
 		{"all workers sick", settled(4), func(f *fleet) {
 			for _, id := range []string{"w1", "w2", "w3", "w4"} {
 				f.sicken(id)

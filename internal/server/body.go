@@ -24,18 +24,18 @@ func (p Patience) orDefault() Patience {
 }
 
 // boundBody bounds the time in which a request's body must come, whoever sends it and whether or not it is
-// ever read.
+// ever read. The HTTP server lifts the bound when the body's end was read.
 func (s *Server) boundBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if hasBody(r) {
-			setReadDeadline(w, time.Now().Add(s.config.Patience.Body))
+			// It fails only where there is no connection.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Patience.Body))
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// readBody reads a request's body before it is answered, and then lifts the bound: the connection is read on
-// to notice a client that goes away, and a deadline would count as that.
+// readBody reads a request's body before it is answered, so that all routes refuse a bad one alike.
 func readBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hasBody(r) {
@@ -55,15 +55,9 @@ func readBody(next http.Handler) http.Handler {
 			write(w, plainProblem(http.StatusBadRequest, "the request's body cannot be read: "+err.Error()))
 			return
 		}
-		setReadDeadline(w, time.Time{})
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r)
 	})
 }
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
-
-// setReadDeadline does nothing where there is no connection.
-func setReadDeadline(w http.ResponseWriter, at time.Time) {
-	_ = http.NewResponseController(w).SetReadDeadline(at)
-}

@@ -92,6 +92,10 @@ func TestARequestMayTakeLongerThanItsBodyMay(t *testing.T) {
 	t.Parallel()
 	const bodies, requests = 2 * time.Second, 3 * time.Second
 	s := open(t, patient(server.Patience{Body: bodies}))
+	defer s.host.holdLaunches()()
+	o := s.create("web", 1).Operation
+	wait := s.local.begin("GET", fmt.Sprintf("/v1/operations/%s?wait=%s", o.ID, requests), "a body that nobody reads")
+
 	var cut atomic.Bool
 	s.host.onCheck(func(ctx context.Context) {
 		select {
@@ -100,14 +104,10 @@ func TestARequestMayTakeLongerThanItsBodyMay(t *testing.T) {
 		case <-time.After(requests):
 		}
 	})
-	defer s.host.holdLaunches()()
 	s.remote.do("POST", "/v1/pools:validate", document("web", 1)).ok(http.StatusOK)
-	require.False(t, cut.Load(), "a request with a body")
-
-	s.host.onCheck(nil)
-	o := s.create("web", 1).Operation
-	got := s.local.do("GET", fmt.Sprintf("/v1/operations/%s?wait=%s", o.ID, requests), "a body that nobody reads").ok(http.StatusOK)
-	require.Equal(t, pool.OperationRunning, as[pool.Operation](got).Phase)
+	require.False(t, cut.Load())
+	got := as[pool.Operation](wait.answer().ok(http.StatusOK))
+	require.Equal(t, pool.OperationRunning, got.Phase)
 }
 
 func TestABrokenBodyIsTheClientsFault(t *testing.T) {

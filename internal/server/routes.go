@@ -37,7 +37,7 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 func register[I, O any](a huma.API, method, path, id, summary string, status int, handle func(context.Context, *I) (*O, error)) {
 	huma.Register(a, huma.Operation{
 		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
-		MaxBodyBytes: -1, BodyReadTimeout: -1, // readBody has read it
+		MaxBodyBytes: -1, BodyReadTimeout: -1, // readBody has read it; a deadline from here on would end the request
 	}, handle)
 }
 
