@@ -12,6 +12,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
@@ -25,8 +26,11 @@ type Config struct {
 	Host    string                     // name of the host whose processes it runs
 	Now     func() time.Time           // nil: the clock
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
-	// Probe makes one probe of a worker; nil: over the network.
+	// Probe makes one probe of a worker, Hook tells one that it drains, and Jobs asks one for the number of
+	// its active jobs; nil: over the network.
 	Probe func(context.Context, health.Target) error
+	Hook  func(context.Context, health.Target) error
+	Jobs  func(context.Context, health.Target) (int64, error)
 }
 
 // Manager owns the controllers of all pools and answers what users ask for.
@@ -35,6 +39,7 @@ type Manager struct {
 	health  *health.Scheduler
 	waiting waiting
 	claims  claims
+	clock   *clock
 
 	mu          sync.Mutex
 	controllers map[string]*controller
@@ -48,16 +53,21 @@ type Manager struct {
 // New reads the store, finds the workers that run already, and starts the controllers of all pools. It
 // errs if the runtime cannot be observed: then nothing is known of the workers.
 func New(ctx context.Context, config Config) (*Manager, error) {
-	if config.Now == nil {
-		config.Now = time.Now
-	}
+	c := newClock(config.Now)
+	config.Now = c.now
 	if config.NewID == nil {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
 	if config.Probe == nil {
 		config.Probe = health.Prober{}.Probe
 	}
-	m := &Manager{config: config, controllers: map[string]*controller{}}
+	if config.Hook == nil {
+		config.Hook = health.Prober{}.Hook
+	}
+	if config.Jobs == nil {
+		config.Jobs = health.Prober{}.Jobs
+	}
+	m := &Manager{config: config, clock: c, controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
 	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report})
 	if err := m.recover(ctx); err != nil {
@@ -66,6 +76,8 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	}
 	m.owners.Go(func() { m.health.Run(m.ctx) })
 	m.owners.Go(m.route)
+	m.owners.Go(func() { m.clock.run(m.ctx) })
+	m.owners.Go(func() { m.expireLeases(m.ctx) })
 	return m, nil
 }
 
@@ -118,10 +130,9 @@ func (m *Manager) wake(p pool.Pool) {
 func (m *Manager) newController(p pool.Pool) *controller {
 	return &controller{
 		m: m, uid: p.UID, name: p.Name, log: m.config.Logger.Named("pool").With("pool", p.Name),
-		inbox:  newInbox(),
-		state:  state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}},
-		checks: map[string]pool.Spec{},
-		tried:  map[attempt]time.Time{}, starts: make(chan struct{}, maxLaunches), others: make(chan struct{}, maxOthers),
+		inbox: newInbox(),
+		state: state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}, contracts: map[string]pool.Spec{}, readings: map[string]planner.Reading{}},
+		tried: map[attempt]time.Time{}, starts: make(chan struct{}, maxLaunches), others: make(chan struct{}, maxOthers),
 	}
 }
 
