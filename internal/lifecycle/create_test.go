@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,12 +22,21 @@ func TestAPrewarmedPoolIsCreatedWhenAllItsWorkersAreAvailable(t *testing.T) {
 		launch := make(chan struct{})
 		s.world.launching = func(context.Context, runtime.Launch) error { <-launch; return nil }
 		s.world.habits = func(runtime.Launch) habit { return habit{warmUp: 3 * time.Second} }
+		mayJournal := make(chan struct{})
+		var updates atomic.Int64
+		s.journal.gate = func(call string) (before, after error) {
+			if call == "update" && updates.Add(1) == 2 { // the first is the request's
+				<-mayJournal
+			}
+			return nil, nil
+		}
 
 		done := s.create(spec(3, probed))
 		require.True(t, done.Changed)
 		require.Equal(t, pool.PhaseCreating, done.Pool.Phase)
 		require.Equal(t, pool.StateCreating, s.shown(done), "before a worker is journaled")
 
+		close(mayJournal)
 		synctest.Wait()
 		require.Equal(t, pool.StateInitializing, s.view("web").Status.State, "workers are journaled, none runs")
 		require.Equal(t, pool.WorkerPending, s.living("web")[0].State)
