@@ -28,8 +28,8 @@ type controller struct {
 	checks  map[string]pool.Spec  // the spec that workers are checked by, by their template's hash
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	busy    sync.Map              // repeated effects that are under way
-	starts  chan struct{}         // bounds the launches under way
-	others  chan struct{}         // bounds the other effects under way
+	starts  lane                  // of launches
+	others  lane                  // of the other effects
 	effects sync.WaitGroup
 	resumed []effect // taken up from an earlier manager, to be carried out first
 }
@@ -191,18 +191,15 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		if !c.mayTry(e, d.now) {
 			continue
 		}
-		slots := c.others
+		lane := &c.others
 		if e.kind == effectLaunch {
-			slots = c.starts
+			lane = &c.starts
 		}
-		c.effects.Go(func() {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
+		lane.enter(&c.effects, func() {
+			if ctx.Err() != nil {
 				return
 			}
 			f, some := c.carryOut(ctx, e)
-			<-slots
 			c.busy.Delete(attempt{e.worker.ID, e.kind})
 			if some {
 				c.tell(f)

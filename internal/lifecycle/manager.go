@@ -121,7 +121,7 @@ func (m *Manager) newController(p pool.Pool) *controller {
 		inbox:  newInbox(),
 		state:  state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}},
 		checks: map[string]pool.Spec{},
-		tried:  map[attempt]time.Time{}, starts: make(chan struct{}, maxLaunches), others: make(chan struct{}, maxOthers),
+		tried:  map[attempt]time.Time{}, starts: lane{limit: maxLaunches}, others: lane{limit: maxOthers},
 	}
 }
 
