@@ -179,11 +179,12 @@ func (m *Manager) recover(ctx context.Context) error {
 		delete(byPool, p.UID)
 		recovered = append(recovered, c)
 	}
-	for _, strangers := range byPool {
-		for _, f := range strangers {
-			if err := m.stray(ctx, f); err != nil {
-				return err
-			}
+	for _, f := range found {
+		if _, stranger := byPool[f.PoolUID]; !stranger {
+			continue
+		}
+		if err := m.stray(ctx, f); err != nil {
+			return err
 		}
 	}
 	m.mu.Lock()

@@ -44,7 +44,10 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 			return err
 		}
 	}
-	for _, f := range running {
+	for _, f := range found {
+		if _, stray := running[f.WorkerID]; !stray {
+			continue
+		}
 		if err := c.m.stray(ctx, f); err != nil {
 			return err
 		}
