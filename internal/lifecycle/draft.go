@@ -24,8 +24,10 @@ type state struct {
 	vacancies  []planner.Vacancy
 	since      time.Time              // when this manager began to watch the pool
 	early      map[string]fact        // ends that were told before their worker's launch, by its id
-	unswept    map[string]pool.Worker // ended by themselves; what they left running is yet to be ended, by id
+	unswept    map[string]pool.Worker // ended by themselves or never launched; what may run of them is yet to be ended, by id
+	cleaning   time.Time              // since when the clean-up of what is left outside the store is tried
 	cleaned    bool                   // nothing of the pool is left outside the store
+	remnant    string                 // why the last clean-up did not work
 }
 
 // draft is the next state in the making, with what is to be recorded and done for it.
@@ -117,7 +119,7 @@ func (d *draft) sweep() {
 	}
 }
 
-// sweepTime is how long a destroy waits for the end of what failed workers left running.
+// sweepTime is how long a destroy waits for the end of what failed workers left running, and for its clean-up.
 const sweepTime = 30 * time.Second
 
 func (d *draft) sweeping() bool {
@@ -129,10 +131,21 @@ func (d *draft) sweeping() bool {
 	return false
 }
 
-// remains names the failed workers that left something running which could not be ended in time.
+// dirty says that a clean-up has to be tried, or tried again.
+func (d *draft) dirty() bool {
+	if d.cleaning.IsZero() {
+		d.cleaning = d.now
+	}
+	return !d.cleaned && (d.remnant == "" || d.now.Sub(d.cleaning) < sweepTime)
+}
+
+// remains names what could not be removed in time: of workers, what they left running; of the pool, its logs.
 func (d *draft) remains() (text string) {
 	for _, id := range slices.Sorted(maps.Keys(d.unswept)) {
 		text += fmt.Sprintf("; what worker %s (pid %d) left running could not be ended", id, d.unswept[id].Instance.PID)
+	}
+	if !d.cleaned {
+		text += "; its logs could not be removed: " + d.remnant
 	}
 	return text
 }
@@ -153,7 +166,7 @@ func (d *draft) act(a planner.Action) bool {
 		if d.sweeping() {
 			return false
 		}
-		if !d.cleaned {
+		if d.dirty() {
 			d.effect(effect{kind: effectClean})
 			return false
 		}

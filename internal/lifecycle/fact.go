@@ -15,7 +15,7 @@ type fact struct {
 	instance pool.Instance
 	exit     pool.Exit
 	health   pool.Health
-	text     string // reason of a verdict, error of an effect
+	text     string // reason of a verdict, error of an effect; empty if a clean-up worked
 	hopeless bool   // a launch that cannot succeed until the spec or the host is changed
 }
 
@@ -28,13 +28,13 @@ const (
 	factSwept        factKind = "swept"         // nothing that the instance started is left
 	factVerdict      factKind = "verdict"       // its health changed
 	factTrouble      factKind = "trouble"       // a signal, kill or sweep did not work; it is tried again
-	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed
+	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed, or could not be
 )
 
 // take applies one fact. A fact about a worker that ended meanwhile is nothing new.
 func (d *draft) take(f fact) {
 	if f.kind == factCleaned {
-		d.cleaned = true
+		d.cleaned, d.remnant = f.text == "", f.text
 		return
 	}
 	if f.kind == factSwept {
