@@ -54,6 +54,9 @@ func (d *draft) take(f fact) {
 		}
 	case factLaunchFailed:
 		d.end(i, f.at, pool.Exit{Unknown: true}, f.text, f.hopeless)
+		if !f.hopeless { // its answer may have been lost, and not its effect
+			d.unswept[w.ID] = d.workers[i]
+		}
 	case factEnded:
 		switch {
 		case w.Instance.PID == 0:

@@ -53,9 +53,7 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 		}
 	}
 	for _, w := range ended {
-		if w.Instance.PID != 0 {
-			c.state.unswept[w.ID] = w
-		}
+		c.state.unswept[w.ID] = w
 	}
 	return nil
 }
