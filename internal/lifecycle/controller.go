@@ -96,7 +96,7 @@ func (c *controller) step(ctx context.Context) (time.Time, error) {
 	for _, f := range facts {
 		d.take(f)
 	}
-	d.plan()
+	d.plan(c.m.config.Plan)
 	if err := c.commit(ctx, d); err != nil {
 		c.putBack(facts, false)
 		c.resumed = resumed

@@ -74,13 +74,13 @@ func (d *draft) index(workerID string) int {
 }
 
 // plan asks the planner and takes in what it decides.
-func (d *draft) plan() {
+func (d *draft) plan(decide func(planner.World) planner.Result) {
 	d.workers = slices.DeleteFunc(d.workers, func(w pool.Worker) bool { return w.State.Ended() })
 	d.number()
 	d.forgetVacancies()
 	d.target = d.pool.Target()
 	d.unprobed()
-	r := planner.Plan(planner.World{
+	r := decide(planner.World{
 		Now:        d.now,
 		Since:      d.since,
 		Pool:       d.pool,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
@@ -27,6 +29,10 @@ type Config struct {
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
 	// Probe makes one probe of a worker; nil: over the network.
 	Probe func(context.Context, health.Target) error
+	// Random spreads the probes, a number in [0, 1); nil: a good one.
+	Random func() float64
+	// Plan decides for one pool; nil: planner.Plan.
+	Plan func(planner.World) planner.Result
 }
 
 // Manager owns the controllers of all pools and answers what users ask for.
@@ -57,9 +63,12 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if config.Probe == nil {
 		config.Probe = health.Prober{}.Probe
 	}
+	if config.Plan == nil {
+		config.Plan = planner.Plan
+	}
 	m := &Manager{config: config, controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
-	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report})
+	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random})
 	if err := m.recover(ctx); err != nil {
 		m.Close()
 		return nil, err
@@ -132,7 +141,7 @@ func (m *Manager) start(c *controller) {
 	}
 	m.controllers[c.uid] = c
 	m.owners.Go(func() {
-		c.run(m.ctx)
+		pprof.Do(m.ctx, pprof.Labels("pool", c.name), c.run)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		delete(m.controllers, c.uid)
