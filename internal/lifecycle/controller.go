@@ -27,8 +27,8 @@ type controller struct {
 	watched *pool.Spec            // the newest spec that was followed; nil at first
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	busy    sync.Map              // repeated effects that are under way
-	starts  chan struct{}         // bounds the launches under way
-	others  chan struct{}         // bounds the other effects under way
+	starts  lane                  // of launches
+	others  lane                  // of the other effects
 	effects sync.WaitGroup
 	resumed []effect // taken up from an earlier manager, to be carried out first
 }
@@ -97,7 +97,7 @@ func (c *controller) step(ctx context.Context) (time.Time, error) {
 	for _, f := range facts {
 		d.take(f)
 	}
-	d.plan()
+	d.plan(c.m.config.Plan)
 	if err := c.commit(ctx, d); err != nil {
 		c.putBack(facts, false)
 		c.resumed = resumed
@@ -225,18 +225,15 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		if !c.mayTry(e, d.now) {
 			continue
 		}
-		slots := c.others
+		lane := &c.others
 		if e.kind == effectLaunch {
-			slots = c.starts
+			lane = &c.starts
 		}
-		c.effects.Go(func() {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
+		lane.enter(&c.effects, func() {
+			if ctx.Err() != nil {
 				return
 			}
 			f, some := c.carryOut(ctx, e)
-			<-slots
 			c.busy.Delete(attempt{e.worker.ID, e.kind})
 			if some {
 				c.tell(f)

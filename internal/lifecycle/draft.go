@@ -24,8 +24,10 @@ type state struct {
 	vacancies  []planner.Vacancy
 	since      time.Time              // when this manager began to watch the pool
 	early      map[string]fact        // ends that were told before their worker's launch, by its id
-	unswept    map[string]pool.Worker // ended by themselves; what they left running is yet to be ended, by id
+	unswept    map[string]pool.Worker // ended by themselves or never launched; what may run of them is yet to be ended, by id
+	cleaning   time.Time              // since when the clean-up of what is left outside the store is tried
 	cleaned    bool                   // nothing of the pool is left outside the store
+	remnant    string                 // why the last clean-up did not work
 	// contracts are the specs that workers are treated by, by their template's hash: the newest with that template.
 	contracts map[string]pool.Spec
 	readings  map[string]planner.Reading // of active jobs, by worker id
@@ -81,7 +83,7 @@ func (d *draft) index(workerID string) int {
 }
 
 // plan asks the planner and takes in what it decides.
-func (d *draft) plan() {
+func (d *draft) plan(decide func(planner.World) planner.Result) {
 	d.workers = slices.DeleteFunc(d.workers, func(w pool.Worker) bool { return w.State.Ended() })
 	d.number()
 	d.forgetVacancies()
@@ -90,7 +92,7 @@ func (d *draft) plan() {
 	d.open()
 	contracts := maps.Clone(d.contracts)
 	delete(contracts, d.target) // it is the pool's own
-	r := planner.Plan(planner.World{
+	r := decide(planner.World{
 		Now:        d.now,
 		Since:      d.since,
 		Pool:       d.pool,
@@ -132,7 +134,7 @@ func (d *draft) sweep() {
 	}
 }
 
-// sweepTime is how long a destroy waits for the end of what failed workers left running.
+// sweepTime is how long a destroy waits for the end of what failed workers left running, and for its clean-up.
 const sweepTime = 30 * time.Second
 
 func (d *draft) sweeping() bool {
@@ -144,10 +146,21 @@ func (d *draft) sweeping() bool {
 	return false
 }
 
-// remains names the failed workers that left something running which could not be ended in time.
+// dirty says that a clean-up has to be tried, or tried again.
+func (d *draft) dirty() bool {
+	if d.cleaning.IsZero() {
+		d.cleaning = d.now
+	}
+	return !d.cleaned && (d.remnant == "" || d.now.Sub(d.cleaning) < sweepTime)
+}
+
+// remains names what could not be removed in time: of workers, what they left running; of the pool, its logs.
 func (d *draft) remains() (text string) {
 	for _, id := range slices.Sorted(maps.Keys(d.unswept)) {
 		text += fmt.Sprintf("; what worker %s (pid %d) left running could not be ended", id, d.unswept[id].Instance.PID)
+	}
+	if !d.cleaned {
+		text += "; its logs could not be removed: " + d.remnant
 	}
 	return text
 }
@@ -168,7 +181,7 @@ func (d *draft) act(a planner.Action) bool {
 		if d.sweeping() {
 			return false
 		}
-		if !d.cleaned {
+		if d.dirty() {
 			d.effect(effect{kind: effectClean})
 			return false
 		}

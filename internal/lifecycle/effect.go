@@ -63,6 +63,7 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 	case effectClean:
 		if err := rt.RemoveLogs(ctx, c.uid); err != nil {
 			c.log.Error("cannot remove the pool's logs", "error", err)
+			f.text = err.Error()
 		}
 		f.kind = factCleaned
 	case effectForget:

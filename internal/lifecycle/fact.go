@@ -16,7 +16,7 @@ type fact struct {
 	instance pool.Instance
 	exit     pool.Exit
 	health   pool.Health
-	text     string // reason of a verdict, error of an effect
+	text     string // reason of a verdict, error of an effect; empty if a clean-up worked
 	hopeless bool   // a launch that cannot succeed until the spec or the host is changed
 }
 
@@ -31,13 +31,13 @@ const (
 	factTrouble      factKind = "trouble"       // a signal, kill or sweep did not work; it is tried again
 	factHooked       factKind = "hooked"        // its drain hook has answered
 	factCounted      factKind = "counted"       // it was asked for its active jobs
-	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed
+	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed, or could not be
 )
 
 // take applies one fact. A fact about a worker that ended meanwhile is nothing new.
 func (d *draft) take(f fact) {
 	if f.kind == factCleaned {
-		d.cleaned = true
+		d.cleaned, d.remnant = f.text == "", f.text
 		return
 	}
 	if f.kind == factSwept {
@@ -57,6 +57,9 @@ func (d *draft) take(f fact) {
 		}
 	case factLaunchFailed:
 		d.end(i, f.at, pool.Exit{Unknown: true}, f.text, f.hopeless)
+		if !f.hopeless { // its answer may have been lost, and not its effect
+			d.unswept[w.ID] = d.workers[i]
+		}
 	case factEnded:
 		switch {
 		case w.Instance.PID == 0:

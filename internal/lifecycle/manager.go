@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,10 @@ type Config struct {
 	Probe func(context.Context, health.Target) error
 	Hook  func(context.Context, health.Target) error
 	Jobs  func(context.Context, health.Target) (int64, error)
+	// Random spreads the probes, a number in [0, 1); nil: a good one.
+	Random func() float64
+	// Plan decides for one pool; nil: planner.Plan.
+	Plan func(planner.World) planner.Result
 }
 
 // Manager owns the controllers of all pools and answers what users ask for.
@@ -67,9 +72,12 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if config.Jobs == nil {
 		config.Jobs = health.Prober{}.Jobs
 	}
+	if config.Plan == nil {
+		config.Plan = planner.Plan
+	}
 	m := &Manager{config: config, clock: c, controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
-	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report})
+	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random})
 	if err := m.recover(ctx); err != nil {
 		m.Close()
 		return nil, err
@@ -132,7 +140,7 @@ func (m *Manager) newController(p pool.Pool) *controller {
 		m: m, uid: p.UID, name: p.Name, log: m.config.Logger.Named("pool").With("pool", p.Name),
 		inbox: newInbox(),
 		state: state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}, contracts: map[string]pool.Spec{}, readings: map[string]planner.Reading{}},
-		tried: map[attempt]time.Time{}, starts: make(chan struct{}, maxLaunches), others: make(chan struct{}, maxOthers),
+		tried: map[attempt]time.Time{}, starts: lane{limit: maxLaunches}, others: lane{limit: maxOthers},
 	}
 }
 
@@ -143,7 +151,7 @@ func (m *Manager) start(c *controller) {
 	}
 	m.controllers[c.uid] = c
 	m.owners.Go(func() {
-		c.run(m.ctx)
+		pprof.Do(m.ctx, pprof.Labels("pool", c.name), c.run)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		delete(m.controllers, c.uid)
@@ -190,11 +198,12 @@ func (m *Manager) recover(ctx context.Context) error {
 		delete(byPool, p.UID)
 		recovered = append(recovered, c)
 	}
-	for _, strangers := range byPool {
-		for _, f := range strangers {
-			if err := m.stray(ctx, f); err != nil {
-				return err
-			}
+	for _, f := range found {
+		if _, stranger := byPool[f.PoolUID]; !stranger {
+			continue
+		}
+		if err := m.stray(ctx, f); err != nil {
+			return err
 		}
 	}
 	m.mu.Lock()

@@ -44,15 +44,16 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 			return err
 		}
 	}
-	for _, f := range running {
+	for _, f := range found {
+		if _, stray := running[f.WorkerID]; !stray {
+			continue
+		}
 		if err := c.m.stray(ctx, f); err != nil {
 			return err
 		}
 	}
 	for _, w := range ended {
-		if w.Instance.PID != 0 {
-			c.state.unswept[w.ID] = w
-		}
+		c.state.unswept[w.ID] = w
 	}
 	return nil
 }
