@@ -32,4 +32,4 @@ type Verdict struct {
 
 // HasProbe says whether there is anything to ask. A worker without a probe is healthy as long as it lives,
 // and need not be watched.
-func HasProbe(check pool.HealthCheck) bool { return check.HTTP != nil || check.TCP != nil }
+func HasProbe(check pool.HealthCheck) bool { return check.Probed() }

@@ -40,6 +40,11 @@ func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted
 		return Accepted{}, refuse(api.ProblemPrecondition, "say whether pool %q is new (If-None-Match: *) or which state of it the change is based on (If-Match with its ETag, or *)", spec.Name)
 	}
 	unfit := m.config.Runtime.Check(ctx, spec)
+	if by.IfNoneMatch {
+		if err := m.decided(ctx, spec.Name); err != nil {
+			return Accepted{}, err
+		}
+	}
 	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
 		p, err := tx.PoolByName(spec.Name)
 		switch {
@@ -51,26 +56,53 @@ func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted
 			return Accepted{}, err
 		}
 		if by.IfNoneMatch {
-			err = m.attach(tx, by, p)
-		} else {
-			err = cmp.Or(notDeleting(tx, p), by.match(p))
+			if err := m.attach(tx, by, p, spec); err != nil {
+				return Accepted{}, err
+			}
+			return m.change(tx, by, p, spec, unfit)
 		}
-		if err != nil {
+		if there := len(pool.Changes(p.Spec, placed(spec, p))) == 0; !there || !by.names(p) {
+			err = by.match(p) // what is there already may be based on any state of the pool
+		}
+		if err := cmp.Or(notDeleting(tx, p), err); err != nil {
 			return Accepted{}, err
 		}
+		p.Claimed = true
 		return m.change(tx, by, p, spec, unfit)
 	})
 }
 
 // Patch changes the fields that a merge patch names. Resizing is a patch of the size.
 func (m *Manager) Patch(ctx context.Context, by Request, ref string, patch []byte) (Accepted, error) {
+	for {
+		done, err := m.patch(ctx, by, ref, patch)
+		if by.IfMatch != "*" || !errors.Is(err, errOvertaken) {
+			return done, err
+		}
+	}
+}
+
+// errOvertaken: the pool was changed between the reading and the change of it.
+var errOvertaken = refuse(api.ProblemStale, "the pool was changed at the same moment; try again")
+
+func (m *Manager) patch(ctx context.Context, by Request, ref string, patch []byte) (Accepted, error) {
 	var seen pool.Pool
+	repeats := false
 	err := m.config.Store.View(ctx, func(r store.Reader) (err error) {
+		if by.Key != "" {
+			_, err := r.IdempotentReply(by.Author, by.Key)
+			if repeats = err == nil; !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+		}
 		seen, err = find(r, ref)
 		return err
 	})
 	if err != nil {
 		return Accepted{}, err
+	}
+	if repeats { // it is answered as it was, whatever the pool is like by now
+		return m.mutate(ctx, by, func(store.Writer) (Accepted, error) { return Accepted{}, errOvertaken })
 	}
 	spec, err := pool.Patch(seen.Spec, patch)
 	if err == nil {
@@ -89,8 +121,9 @@ func (m *Manager) Patch(ctx context.Context, by Request, ref string, patch []byt
 			return Accepted{}, err
 		}
 		if p.Generation != seen.Generation {
-			return Accepted{}, refuse(api.ProblemStale, "pool %q was changed at the same moment; try again", p.Name)
+			return Accepted{}, errOvertaken
 		}
+		p.Claimed = true
 		return m.change(tx, by, p, spec, unfit)
 	})
 }
@@ -106,6 +139,7 @@ func (m *Manager) Restart(ctx context.Context, by Request, ref string) (Accepted
 			return Accepted{}, err
 		}
 		p.Restarts++
+		p.Claimed = true
 		return m.accept(tx, by, p, pool.OperationRestart, pool.ChangeRolling, pool.EventPoolRestarted, "restart of all workers")
 	})
 }
@@ -165,9 +199,7 @@ func (m *Manager) change(tx store.Writer, by Request, p pool.Pool, spec pool.Spe
 	if err := notDeleting(tx, p); err != nil {
 		return Accepted{}, err
 	}
-	if spec.Runtime.Host() == p.Host || spec.Runtime.Host() == "" {
-		spec.Runtime = p.Spec.Runtime // the host that it has, by name or left out
-	}
+	spec = placed(spec, p)
 	changes := pool.Changes(p.Spec, spec)
 	if len(changes) == 0 {
 		return m.again(tx, by, p)
@@ -185,6 +217,14 @@ func (m *Manager) change(tx store.Writer, by Request, p pool.Pool, spec pool.Spe
 	}
 	p.Spec = spec
 	return m.accept(tx, by, p, kind, hardest, event, summary(changes))
+}
+
+// placed is a spec with the host that the pool has, where it names that one or leaves it out.
+func placed(spec pool.Spec, p pool.Pool) pool.Spec {
+	if spec.Runtime.Host() == p.Host || spec.Runtime.Host() == "" {
+		spec.Runtime = p.Spec.Runtime
+	}
+	return spec
 }
 
 // again answers a spec that the pool has already.
@@ -256,17 +296,15 @@ func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.Ope
 	return Accepted{Pool: p, Operation: o, Changed: true, news: append(news, served...)}, err
 }
 
-// supersede ends the running operations that a new one takes over: all of them if it changes the template
-// or destroys, else those that no template change drives. A rollout goes on and waits for the newest size,
-// for which it has its full time again.
+// supersede ends the running operations that a new one takes over, and returns their ids. The others go on;
+// a rollout waits for the newest size, for which it has its full time again.
 func supersede(tx store.Writer, p pool.Pool, by pool.Operation) (ids []string, err error) {
 	running, err := tx.RunningOperations(p.UID)
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range running {
-		rollout := o.Kind == pool.OperationCreate || o.Change == pool.ChangeRolling
-		if rollout && by.Kind != pool.OperationDelete && by.Change != pool.ChangeRolling {
+		if !takesOver(by, o) {
 			o.Deadline = time.Time{}
 			if err := tx.PutOperation(o); err != nil {
 				return nil, err
@@ -281,6 +319,18 @@ func supersede(tx store.Writer, p pool.Pool, by pool.Operation) (ids []string, e
 		ids = append(ids, o.ID)
 	}
 	return ids, nil
+}
+
+// takesOver says whether one operation does all that an older one is for: a destroy ends everything, a rollout
+// brings the newest of everything, a resize the newest size, another attempt the same again.
+func takesOver(by, older pool.Operation) bool {
+	switch {
+	case by.Kind == pool.OperationDelete, by.Change == pool.ChangeRolling:
+		return true
+	case older.Kind == pool.OperationCreate, older.Change == pool.ChangeRolling:
+		return false
+	}
+	return by.Kind == older.Kind && (by.Kind == pool.OperationResize || by.Change == pool.ChangeNone)
 }
 
 func notDeleting(tx store.Reader, p pool.Pool) error {

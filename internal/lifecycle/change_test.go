@@ -318,7 +318,8 @@ func TestWhatSupersedesWhat(t *testing.T) {
 		{"a restart by a resize", restart, size(3), false},
 		{"a restart by a rollout", restart, rolling, true},
 		{"a resize by a resize", size(4), size(3), true},
-		{"a resize by a hot change", size(4), hot, true},
+		{"a resize by a hot change", size(4), hot, false},
+		{"a hot change by a resize", hot, size(4), false},
 		{"a resize by a rollout", size(4), rolling, true},
 		{"a resize by a destroy", size(4), destroy, true},
 	} {

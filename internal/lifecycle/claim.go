@@ -2,6 +2,8 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -11,8 +13,8 @@ import (
 )
 
 // A pool is unclaimed until its creator knows that it exists: its wait for the creation ended, or a request
-// named the pool's uid. A creation by the same author attaches to an unclaimed pool that nobody waits for,
-// so that an interrupted apply can be repeated; any other finds the name taken.
+// named the pool's uid or changed it. The same creation by the same author attaches to an unclaimed pool that
+// nobody waits for, so that an interrupted apply can be repeated; any other finds the name taken.
 
 // betweenPolls is how long a waiter whose poll was answered counts as still waiting.
 const betweenPolls = 5 * time.Second
@@ -25,7 +27,16 @@ type claims struct {
 
 type wait struct {
 	callers  int
-	answered time.Time // when the last poll was answered while the operation was running
+	answered time.Time // when the creation, or a poll of it, was answered while the operation was running
+}
+
+// expect counts the one whose creation was accepted as waiting: its first poll is on its way.
+func (c *claims) expect(operationID string, now time.Time) {
+	c.begin(operationID)
+	c.end(operationID, true, now)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.waits, func(_ string, w *wait) bool { return w.callers == 0 && now.Sub(w.answered) >= betweenPolls })
 }
 
 func (c *claims) begin(operationID string) {
@@ -54,6 +65,14 @@ func (c *claims) end(operationID string, goesOn bool, now time.Time) {
 	}
 }
 
+// answeredLately says that nobody polls just now and that one who did may come again.
+func (c *claims) answeredLately(operationID string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.waits[operationID]
+	return w != nil && w.callers == 0 && now.Sub(w.answered) < betweenPolls
+}
+
 func (c *claims) waitedFor(operationID string, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,8 +81,9 @@ func (c *claims) waitedFor(operationID string, now time.Time) bool {
 }
 
 // attach says whether a creation may take up an existing pool.
-func (m *Manager) attach(tx store.Reader, by Request, p pool.Pool) error {
-	if !p.Claimed && p.Author == by.Author && !m.claims.waitedFor(p.OperationID, m.config.Now()) {
+func (m *Manager) attach(tx store.Reader, by Request, p pool.Pool, spec pool.Spec) error {
+	same := len(pool.Changes(p.Spec, placed(spec, p))) == 0
+	if !p.Claimed && p.Author == by.Author && same && !m.claims.waitedFor(p.OperationID, m.config.Now()) {
 		return nil
 	}
 	r := refuse(api.ProblemExists, "there is a pool %q already (%s, created by %s at %s)", p.Name, p.UID, p.Author, p.CreatedAt.Format(time.RFC3339))
@@ -75,6 +95,39 @@ func (m *Manager) attach(tx store.Reader, by Request, p pool.Pool) error {
 		}
 	}
 	return r
+}
+
+// uncertain says whether it will soon be known if an unclaimed pool has a creator who waits for it.
+func (m *Manager) uncertain(ctx context.Context, name string) (bool, error) {
+	var unclaimed bool
+	err := m.config.Store.View(ctx, func(r store.Reader) error {
+		p, err := r.PoolByName(name)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		unclaimed = !p.Claimed && m.claims.answeredLately(p.OperationID, m.config.Now())
+		return err
+	})
+	return unclaimed, err
+}
+
+// decided waits until it is known whether an unclaimed pool of the name has a creator who waits for it.
+func (m *Manager) decided(ctx context.Context, name string) error {
+	look := time.NewTicker(betweenPolls / 20)
+	defer look.Stop()
+	for {
+		unsure, err := m.uncertain(ctx, name)
+		if err != nil || !unsure {
+			return err
+		}
+		select {
+		case <-look.C:
+		case <-m.ctx.Done():
+			return refuse(api.ProblemStopping, "the manager is ending")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // learned claims the pool of an operation whose outcome was told to who waited for it, if that was its creator.

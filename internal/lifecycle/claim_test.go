@@ -46,24 +46,6 @@ func TestACreationAttachesToAnUnclaimedPoolOfItsAuthor(t *testing.T) {
 			require.True(t, s.view("web").Claimed)
 		})
 	})
-	t.Run("another spec", func(t *testing.T) {
-		play(t, func(t *testing.T, s *stage) {
-			first := s.interrupted()
-			second := s.create(spec(1, probed, command("serve", "better")))
-			require.Equal(t, []any{true, first.Pool.UID}, []any{second.Changed, second.Pool.UID})
-			s.succeeds(second)
-			require.True(t, s.view("web").Claimed, "its creator's wait ended")
-		})
-	})
-	t.Run("another description", func(t *testing.T) {
-		play(t, func(t *testing.T, s *stage) {
-			s.interrupted()
-			second := s.create(spec(1, probed, describedAs("better")))
-			require.True(t, second.Changed)
-			s.succeeds(second)
-			require.Equal(t, pool.PhaseLive, s.view("web").Phase, "it is created when its wait has ended")
-		})
-	})
 	t.Run("that nobody ever waited for", func(t *testing.T) {
 		play(t, func(t *testing.T, s *stage) {
 			first := s.create(spec(0))
@@ -131,11 +113,46 @@ func TestACreationIsRefusedWhereThePoolIsSomebodys(t *testing.T) {
 			taken(t, s, asNew)
 			s.pass(31 * time.Second)
 			<-ended
-			taken(t, s, asNew) // between two polls
-			s.pass(10 * time.Second)
+			go func() { // between two polls it is waited for the next one
+				<-time.After(3 * time.Second)
+				_, _ = s.m.Operation(ctx, done.Operation.ID, 30*time.Second)
+			}()
+			began := time.Now()
+			taken(t, s, asNew)
+			require.InDelta(t, 3, time.Since(began).Seconds(), 0.5)
+			s.pass(31 * time.Second)
 			require.Equal(t, done.Pool.UID, s.create(spec(1, probed)).Pool.UID, "the next poll did not come")
+			require.InDelta(t, 38, time.Since(began).Seconds(), 0.5)
 			cancel()
 		})
+	})
+	t.Run("another spec", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			s.interrupted()
+			before := s.view("web")
+			_, err := s.m.Put(t.Context(), asNew, spec(1, probed, describedAs("somebody else's")))
+			refused(t, err, api.ProblemExists)
+			require.Equal(t, before, s.view("web"))
+		})
+	})
+	t.Run("somebody changed it", func(t *testing.T) {
+		for name, change := range map[string]func(*stage) (lifecycle.Accepted, error){
+			"patch": func(s *stage) (lifecycle.Accepted, error) {
+				return s.m.Patch(s.t.Context(), asChange, "web", []byte(`{"size":2}`))
+			},
+			"put":     func(s *stage) (lifecycle.Accepted, error) { return s.m.Put(s.t.Context(), asChange, spec(2, probed)) },
+			"restart": func(s *stage) (lifecycle.Accepted, error) { return s.m.Restart(s.t.Context(), asChange, "web") },
+		} {
+			t.Run(name, func(t *testing.T) {
+				play(t, func(t *testing.T, s *stage) {
+					s.interrupted()
+					_, err := change(s)
+					require.NoError(t, err)
+					require.True(t, s.view("web").Claimed)
+					taken(t, s, asNew)
+				})
+			})
+		}
 	})
 	t.Run("being destroyed", func(t *testing.T) {
 		play(t, func(t *testing.T, s *stage) {

@@ -27,6 +27,7 @@ type controller struct {
 	watched *pool.Spec            // the newest spec that was followed; nil at first
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	busy    sync.Map              // repeated effects that are under way
+	doomed  sync.Map              // ids of workers that are condemned and were not started yet
 	starts  lane                  // of launches
 	others  lane                  // of the other effects
 	effects sync.WaitGroup
@@ -221,6 +222,11 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		c.m.waiting.wake(id)
 	}
 	c.rewatch(d)
+	for _, w := range d.workers {
+		if w.State == pool.WorkerStopping && w.Instance.PID == 0 {
+			c.doomed.Store(w.ID, true)
+		}
+	}
 	for _, e := range d.effects {
 		if !c.mayTry(e, d.now) {
 			continue
@@ -242,6 +248,7 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	}
 	for _, w := range d.ended {
 		c.m.health.Unwatch(w.ID)
+		c.doomed.Delete(w.ID)
 	}
 	maps.DeleteFunc(c.tried, func(a attempt, _ time.Time) bool {
 		_, unswept := d.unswept[a.workerID]

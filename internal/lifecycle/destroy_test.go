@@ -329,3 +329,40 @@ func TestADestroyWaitsForTheEndOfWhatItsWorkersLeftRunning(t *testing.T) {
 		})
 	}
 }
+
+func TestAWorkerThatIsCondemnedBeforeItsStartIsNeverStarted(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		slow := make(chan struct{})
+		s.world.launching = func(ctx context.Context, _ runtime.Launch) error {
+			select {
+			case <-slow:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		s.create(spec(30))
+		synctest.Wait()
+		destroy := s.destroy("web")
+		synctest.Wait()
+		close(slow)
+		s.succeeds(destroy)
+		require.Len(t, s.world.launched, 8, "those whose start was under way")
+		require.Empty(t, s.world.running())
+	})
+}
+
+func TestADestroySaysThatForeignInstancesRunOn(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(1)).Pool.UID
+		s.world.forge(runtime.Found{WorkerID: "w_lost", PoolUID: uid, PoolName: "web", Identity: s.journal.Identity().String()})
+		s.close()
+		s.open()
+		o := s.succeeds(s.destroy("web"))
+		require.Regexp(t, `an instance that the store does not know runs on \(worker w_lost, pid \d+\)`, o.Reason)
+		require.Equal(t, []string{"w_lost"}, s.world.running(), "nobody but a person stops it")
+		require.Len(t, s.m.Foreign(t.Context()), 1)
+		s.world.crash("w_lost")
+		require.Empty(t, s.m.Foreign(t.Context()))
+	})
+}

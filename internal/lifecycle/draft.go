@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
 // Authors of what the manager does by itself.
@@ -28,6 +30,7 @@ type state struct {
 	cleaning   time.Time              // since when the clean-up of what is left outside the store is tried
 	cleaned    bool                   // nothing of the pool is left outside the store
 	remnant    string                 // why the last clean-up did not work
+	strangers  []runtime.Found        // foreign instances of the pool, which nobody but a person may stop
 	// contracts are the specs that workers are treated by, by their template's hash: the newest with that template.
 	contracts map[string]pool.Spec
 	readings  map[string]planner.Reading // of active jobs, by worker id
@@ -162,6 +165,9 @@ func (d *draft) remains() (text string) {
 	if !d.cleaned {
 		text += "; its logs could not be removed: " + d.remnant
 	}
+	for _, f := range d.strangers {
+		text += fmt.Sprintf("; an instance that the store does not know runs on (worker %s, pid %d)", f.WorkerID, f.Instance.PID)
+	}
 	return text
 }
 
@@ -290,6 +296,9 @@ func (d *draft) outcome(out planner.Outcome) {
 	i := slices.IndexFunc(d.operations, func(o pool.Operation) bool { return o.ID == out.OperationID })
 	o := d.operations[i]
 	o.Phase, o.Reason, o.EndedAt = out.Phase, out.Reason, d.now
+	if d.pool.Phase == pool.PhaseDestroyed && o.Reason == "" {
+		o.Reason = strings.TrimPrefix(d.remains(), "; ") // it is done, and this is left
+	}
 	d.operations = slices.Delete(d.operations, i, i+1)
 	d.closed = append(d.closed, o)
 	if len(out.Culprits) > 0 {
@@ -338,7 +347,7 @@ func (d *draft) unprobed() {
 	}
 }
 
-func (d *draft) probed() bool { return d.pool.Spec.Health.HTTP != nil || d.pool.Spec.Health.TCP != nil }
+func (d *draft) probed() bool { return d.pool.Spec.Health.Probed() }
 
 func (d *draft) note(kind pool.EventType, workerID, message string) {
 	d.events = append(d.events, pool.Event{

@@ -65,7 +65,7 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 			c.log.Error("cannot remove the pool's logs", "error", err)
 			f.text = err.Error()
 		}
-		f.kind = factCleaned
+		f.kind, f.strangers = factCleaned, c.m.strangers(ctx, c.uid)
 	case effectForget:
 		if err := rt.RemoveLogs(ctx, c.uid, e.worker.ID); err != nil {
 			c.log.Warn("cannot remove a log", "worker", e.worker.ID, "error", err)
@@ -78,6 +78,10 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 
 func (c *controller) launch(ctx context.Context, e effect) (fact, bool) {
 	f := fact{workerID: e.worker.ID}
+	if _, doomed := c.doomed.Load(e.worker.ID); doomed {
+		f.kind, f.at, f.text = factLaunchFailed, c.m.config.Now(), "condemned before it was started"
+		return f, true
+	}
 	instance, err := c.m.config.Runtime.Launch(ctx, runtime.Launch{
 		WorkerID: e.worker.ID, PoolUID: c.uid, PoolName: c.name, Template: e.template,
 	})

@@ -6,18 +6,20 @@ import (
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
 // fact is something that happened to a worker, as a controller learns of it.
 type fact struct {
-	kind     factKind
-	workerID string
-	at       time.Time
-	instance pool.Instance
-	exit     pool.Exit
-	health   pool.Health
-	text     string // reason of a verdict, error of an effect; empty if a clean-up worked
-	hopeless bool   // a launch that cannot succeed until the spec or the host is changed
+	kind      factKind
+	workerID  string
+	at        time.Time
+	instance  pool.Instance
+	exit      pool.Exit
+	health    pool.Health
+	text      string          // reason of a verdict, error of an effect; empty if a clean-up worked
+	hopeless  bool            // a launch that cannot succeed until the spec or the host is changed
+	strangers []runtime.Found // cleaned: what runs of the pool and is nobody's
 }
 
 type factKind string
@@ -37,7 +39,7 @@ const (
 // take applies one fact. A fact about a worker that ended meanwhile is nothing new.
 func (d *draft) take(f fact) {
 	if f.kind == factCleaned {
-		d.cleaned, d.remnant = f.text == "", f.text
+		d.cleaned, d.remnant, d.strangers = f.text == "", f.text, f.strangers
 		return
 	}
 	if f.kind == factSwept {

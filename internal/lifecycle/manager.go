@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -164,11 +165,27 @@ func (m *Manager) Identity() store.Identity { return m.config.Store.Identity() }
 // Host is the name of the host whose processes the manager runs.
 func (m *Manager) Host() string { return m.config.Host }
 
-// Foreign lists the instances under the manager's identity that its store does not know.
-func (m *Manager) Foreign() []runtime.Found {
+// Foreign lists the instances under the manager's identity that its store does not know, as far as they
+// still run.
+func (m *Manager) Foreign(ctx context.Context) []runtime.Found {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return append([]runtime.Found{}, m.foreign...)
+	known := slices.Clone(m.foreign)
+	m.mu.Unlock()
+	if len(known) == 0 {
+		return known
+	}
+	running, err := m.config.Runtime.List(ctx)
+	if err != nil {
+		return known // nobody knows better
+	}
+	return slices.DeleteFunc(known, func(f runtime.Found) bool {
+		return !slices.ContainsFunc(running, func(r runtime.Found) bool { return r.WorkerID == f.WorkerID })
+	})
+}
+
+// strangers are the foreign instances of one pool.
+func (m *Manager) strangers(ctx context.Context, poolUID string) []runtime.Found {
+	return slices.DeleteFunc(m.Foreign(ctx), func(f runtime.Found) bool { return f.PoolUID != poolUID })
 }
 
 // recover takes up where an earlier manager was interrupted.

@@ -191,7 +191,7 @@ func TestAForeignInstanceIsReportedAndLeftAlone(t *testing.T) {
 		s.world.forge(runtime.Found{WorkerID: "w_restored", PoolUID: uid, PoolName: "web", Identity: otherStore})
 		s.open()
 		var found []string
-		for _, f := range s.m.Foreign() {
+		for _, f := range s.m.Foreign(t.Context()) {
 			found = append(found, f.WorkerID)
 		}
 		require.ElementsMatch(t, []string{"w_lost_row", "w_lost_pool", "w_restored"}, found)
@@ -220,7 +220,7 @@ func TestAnInstanceOfAClosedWorkerIsRemoved(t *testing.T) {
 		s.open()
 		s.pass(time.Second)
 		require.Equal(t, living, s.world.running())
-		require.Empty(t, s.m.Foreign())
+		require.Empty(t, s.m.Foreign(t.Context()))
 	})
 }
 
@@ -234,7 +234,7 @@ func TestARestoredStoreKillsNothing(t *testing.T) {
 		s.open()
 		s.pass(time.Minute)
 		require.Contains(t, s.world.running(), closed, "its row is closed in this store, but it is of another incarnation")
-		require.Equal(t, closed, s.m.Foreign()[0].WorkerID)
+		require.Equal(t, closed, s.m.Foreign(t.Context())[0].WorkerID)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
@@ -94,6 +95,9 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 		return Accepted{}, err
 	}
 	if done.Changed {
+		if done.Operation.Kind == pool.OperationCreate {
+			m.claims.expect(done.Operation.ID, m.config.Now())
+		}
 		m.wake(done.Pool)
 	}
 	for _, id := range done.news {
@@ -144,6 +148,9 @@ func find(r store.Reader, ref string) (pool.Pool, error) {
 	}
 	return p, err
 }
+
+// names says whether a change is based on any state of this very pool.
+func (by Request) names(p pool.Pool) bool { return strings.HasPrefix(by.IfMatch, `"`+p.UID+`.`) }
 
 // match refuses a change that is not based on the newest state of the pool.
 func (by Request) match(p pool.Pool) error {

@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -285,5 +286,49 @@ func TestEveryMutationHasItsAuthorAndReasonOnRecord(t *testing.T) {
 			require.Equal(t, "web", e.PoolName)
 			require.False(t, e.Time.IsZero())
 		}
+	})
+}
+
+func TestARepeatedPatchIsAnsweredLikeTheFirst(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(1))
+		by := lifecycle.Request{Author: author, IfMatch: "*", Key: "k", Fingerprint: "f"}
+		first, err := s.m.Patch(t.Context(), by, "web", []byte(`{"update":{"max_surge":0,"max_unavailable":1}}`))
+		require.NoError(t, err)
+		s.succeeds(first)
+		s.succeeds(s.destroy("web"))
+		again, err := s.m.Patch(t.Context(), by, "web", []byte(`{"update":{"max_surge":0,"max_unavailable":1}}`))
+		require.NoError(t, err, "although the pool is gone")
+		require.Equal(t, first.Operation.ID, again.Operation.ID)
+	})
+}
+
+func TestPatchesOfAnyStateAreAllTakenInAtOnce(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(1))
+		results := make(chan error, 20)
+		for i := range 20 {
+			go func() {
+				_, err := s.m.Patch(t.Context(), asChange, "web", fmt.Appendf(nil, `{"labels":{"l%d":"x"}}`, i))
+				results <- err
+			}()
+		}
+		for range 20 {
+			require.NoError(t, <-results)
+		}
+		require.Len(t, s.view("web").Spec.Labels, 20)
+	})
+}
+
+func TestWhatIsThereAlreadyNeedsNoNewestBase(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		first := s.created(spec(1))
+		changed := s.change(spec(1, describedAs("news")))
+		by := lifecycle.Request{Author: author, IfMatch: api.ETag(first.Pool)}
+		again, err := s.m.Put(t.Context(), by, spec(1, describedAs("news")))
+		require.NoError(t, err, "somebody whose answer was lost asks again")
+		require.Equal(t, changed.Operation.ID, again.Operation.ID)
+		_, err = s.m.Put(t.Context(), by, spec(1, describedAs("other news")))
+		refused(t, err, api.ProblemStale)
 	})
 }

@@ -40,7 +40,7 @@ func (c *controller) watch(spec pool.Spec, w pool.Worker) {
 	if w.Instance.PID == 0 {
 		return
 	}
-	if !health.HasProbe(spec.Health) {
+	if !spec.Health.Probed() {
 		c.m.health.Unwatch(w.ID)
 		return
 	}

@@ -48,8 +48,16 @@ func stuckAt(world *World, w *pool.Worker) time.Time {
 	return later(w.CreatedAt, world.Since).Add(world.Pool.Spec.Update.ProgressDeadline.Std())
 }
 
+// proofOfLife is how long a worker that no probe asks must have lived to count as available: whatever ends
+// sooner never worked.
+const proofOfLife = time.Second
+
 func settledAt(world *World, w *pool.Worker) time.Time {
-	return w.ReadyAt.Add(world.Pool.Spec.Update.MinReady.Std())
+	wait := world.Pool.Spec.Update.MinReady.Std()
+	if !world.contract(w).Health.Probed() {
+		wait = max(wait, proofOfLife)
+	}
+	return w.ReadyAt.Add(wait)
 }
 
 // killAt is when a condemned worker is killed. After a break it has its grace once more, because nobody
@@ -126,3 +134,4 @@ func (c census) number(match func(i int) bool) int {
 
 func (c census) leaving(i int) bool   { return c.classes[i] == stopping || c.classes[i] == draining }
 func (c census) available(i int) bool { return c.classes[i] == available }
+func (c census) serves(i int) bool    { return c.classes[i] == available || c.classes[i] == settling }

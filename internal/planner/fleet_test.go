@@ -29,6 +29,7 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func newFleet(size int64, changes ...func(*pool.Spec)) *fleet {
 	spec := pool.Default()
 	spec.Name, spec.Size, spec.Worker.Command = "web", &size, []string{"serve", "1"}
+	spec.Health.HTTP = &pool.HTTPProbe{}
 	for _, change := range changes {
 		change(&spec)
 	}

@@ -41,22 +41,15 @@ func (p *planning) remaining() int {
 	return max(p.desired-fresh, 0) + max(tooMany, 0) + going
 }
 
-// takenIn says that an operation asked for nothing that a worker could still have to follow. A pool that is
-// yet to be created is waited for by whoever changes it.
+// takenIn says that an operation asked for nothing that a worker could still have to follow: what is yet to
+// be done is another operation's, or healing. A pool that is yet to be created is waited for by whoever
+// changes it.
 func (p *planning) takenIn(o pool.Operation) bool {
-	if p.Pool.Phase == pool.PhaseCreating {
-		return false
-	}
-	switch o.Change {
-	case pool.ChangeNone, pool.ChangeCreation, pool.ChangeHot, pool.ChangeContract:
-	default:
-		return false
-	}
-	return o.Kind == pool.OperationUpdate && o.Change != pool.ChangeNone &&
-		!slices.Contains(p.old, true) && p.number(p.staying) == p.desired && !slices.ContainsFunc(p.result.Actions, isLaunch)
+	return p.Pool.Phase != pool.PhaseCreating && o.Kind == pool.OperationUpdate && mild[o.Change] && !slices.Contains(p.old, true)
 }
 
-func isLaunch(a Action) bool { return a.Kind == Launch }
+// mild are the changes that no worker is replaced or launched for.
+var mild = map[pool.Change]bool{pool.ChangeCreation: true, pool.ChangeHot: true, pool.ChangeContract: true}
 
 // follow notes progress: whenever fewer steps remain than ever before, the operation has its full time again.
 func (p *planning) follow(o pool.Operation, remaining int) {

@@ -144,7 +144,9 @@ func (p *planning) work(i int) string {
 	switch held := p.Holders[w.ID]; {
 	case held != "":
 		return "held by " + held
-	case w.Leased > 0:
+	case w.Leased == 1:
+		return "a lease is held on it"
+	case w.Leased > 1:
 		return fmt.Sprintf("%d leases are held on it", w.Leased)
 	}
 	return p.jobs(i)

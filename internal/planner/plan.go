@@ -194,19 +194,23 @@ func second(a, b bool) int {
 	return 1
 }
 
-// drainOld takes old workers out for a rollout: those that are not available at once, the others as far
-// as the budget goes.
+// drainOld takes old workers out for a rollout: those that do not serve at once, the others as far as the
+// budget goes. One that serves and is not available yet, because it is young, is missed as well.
 func (p *planning) drainOld() {
 	old := func(i int) bool { return p.old[i] && !p.leaving(i) }
 	if p.count(old) {
 		return
 	}
+	serving := p.number(p.serves) - p.floor
 	spare := p.number(p.available) - p.floor
 	for _, i := range p.victims(old) {
-		if p.available(i) {
-			if spare <= 0 {
-				break
+		if p.serves(i) {
+			if serving <= 0 || p.available(i) && spare <= 0 {
+				continue
 			}
+			serving--
+		}
+		if p.available(i) {
 			spare--
 		}
 		p.condemn(i, pool.DrainRollout, "its template is old")

@@ -26,6 +26,43 @@ func TestSequences(t *testing.T) {
 			f.retemplate()
 			f.run(habit{})
 		}},
+		{"rollout to workers that no probe asks and that end at once", settled(2, unprobed), func(f *fleet) {
+			f.retemplate()
+			f.step()
+			f.readyAll()
+			f.end("w3")
+			f.run(habit{})
+		}},
+		{"rollout while the old workers are young", settled(3, budget(1, 0), func(s *pool.Spec) { s.Update.MinReady = seconds(20) }), func(f *fleet) {
+			for _, id := range []string{"w1", "w2", "w3"} {
+				f.recover(id)
+			}
+			f.retemplate()
+			f.run(habit{})
+		}},
+		{"busy old workers", settled(4, budget(1, 0), func(s *pool.Spec) { s.Drain.Timeout = seconds(60) }), func(f *fleet) {
+			f.lease("w1")
+			f.lease("w2")
+			f.retemplate()
+			f.step()
+			f.readyAll()
+			f.run(habit{until: 20 * time.Second})
+			f.release("w1")
+			f.run(habit{})
+		}},
+		{"scale-in to nobody while some are busy and told by a hook", settled(3, func(s *pool.Spec) {
+			s.Drain.Timeout, s.Drain.OnTimeout, s.Drain.Hook = seconds(60), pool.OnTimeoutFail, &pool.DrainHook{HTTP: &pool.HTTPProbe{}}
+		}), func(f *fleet) {
+			f.lease("w2")
+			f.resize(0)
+			f.run(habit{until: 5 * time.Second})
+			for _, id := range []string{"w1", "w2", "w3"} {
+				f.hooked(id)
+			}
+			f.run(habit{until: 2 * time.Minute})
+			f.release("w2")
+			f.run(habit{})
+		}},
 		{"rollout without surge", settled(3, budget(0, 1)), func(f *fleet) {
 			f.retemplate()
 			f.run(habit{})
@@ -185,6 +222,8 @@ func TestSequences(t *testing.T) {
 		})
 	}
 }
+
+func unprobed(s *pool.Spec) { s.Health.HTTP = nil }
 
 func budget(surge, unavailable int64) func(*pool.Spec) {
 	return func(s *pool.Spec) {

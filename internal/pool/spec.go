@@ -90,6 +90,9 @@ type HealthCheck struct {
 	StartPeriod        Duration   `json:"start_period"`
 }
 
+// Probed says whether there is anything to ask. A worker without a probe is healthy as long as it lives.
+func (h HealthCheck) Probed() bool { return h.HTTP != nil || h.TCP != nil }
+
 // HTTPProbe passes on an answer of status 200 to 399 to a GET of Path.
 type HTTPProbe struct {
 	Path string `json:"path,omitempty"` // empty means "/"

@@ -28,7 +28,7 @@ type managerOutput struct{ Body api.Manager }
 func (s *Server) manager(ctx context.Context, _ *struct{}) (*managerOutput, error) {
 	m := s.config.Describe
 	m.Foreign = []api.Foreign{}
-	for _, f := range s.config.Manager.Foreign() {
+	for _, f := range s.config.Manager.Foreign(ctx) {
 		m.Foreign = append(m.Foreign, api.Foreign{WorkerID: f.WorkerID, PoolName: f.PoolName, PoolUID: f.PoolUID, PID: f.Instance.PID})
 	}
 	var err error
