@@ -62,7 +62,9 @@ type Field struct {
 
 const (
 	dnsLabel = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
-	inDNS    = "a DNS label: 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"
+	// prose is one character of text for people: any but control characters, of which a terminal would act on some.
+	prose = `[^\x00-\x08\x0b-\x1f\x7f-\x9f]`
+	inDNS = "a DNS label: 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"
 )
 
 // MaxSize is the largest number of workers one pool can have.
@@ -72,10 +74,10 @@ const MaxSize = "100000"
 var Fields = []Field{
 	{Path: "name", Kind: KindString, Required: true, Change: ChangeReplace, Pattern: dnsLabel, Valid: inDNS,
 		Doc: "Name of the pool, unique among the manager's living pools."},
-	{Path: "description", Kind: KindString, Change: ChangeHot, Pattern: `^[\s\S]{0,512}[\s\S]{0,512}$`, Valid: "at most 1024 characters",
+	{Path: "description", Kind: KindString, Change: ChangeHot, Pattern: `^` + prose + `{0,512}` + prose + `{0,512}$`, Valid: "at most 1024 characters, none a control character but tab and line end",
 		Doc: "What the pool is for, for people."},
 	{Path: "labels", Kind: KindMap, Change: ChangeHot,
-		Doc: "Labels to find the pool by."},
+		Doc: "Labels to find the pool by, with values of at most 256 bytes without control characters."},
 	{Path: "runtime.process.host", Kind: KindString, OneOf: true, Change: ChangeReplace, Runtimes: []string{RuntimeProcess},
 		Doc: "Name of the host whose processes the workers are. Left out, it is the host of the manager that accepts the pool."},
 	{Path: "worker.command", Kind: KindList, Required: true, Change: ChangeRolling,
@@ -90,7 +92,7 @@ var Fields = []Field{
 		Doc: "Desired number of workers."},
 	{Path: "initialization", Kind: KindString, Default: Prewarmed, Change: ChangeCreation, Enum: []string{Prewarmed, Empty},
 		Doc: "How the pool starts: `prewarmed` waits at creation until every worker is available, `empty` starts with size 0."},
-	{Path: "health.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: `^(/[^\x00-\x20\x7f]*)?$`, Valid: "a path that begins with '/', without spaces",
+	{Path: "health.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: `^(/([^\x00-\x20\x7f%]|%[0-9a-fA-F]{2})*)?$`, Valid: "a path that begins with '/', without spaces, and with two hex digits after each '%'",
 		Doc: "Path that a healthy worker answers with a status from 200 to 399; left out, `/`."},
 	{Path: "health.http.port", Kind: KindString, OneOf: true, Change: ChangeContract,
 		Doc: "Name of the port to ask; left out, the first of `worker.ports`."},
