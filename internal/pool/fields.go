@@ -83,7 +83,7 @@ var Fields = []Field{
 	{Path: "worker.command", Kind: KindList, Required: true, Change: ChangeRolling,
 		Doc: "Program and arguments of a worker. `${PORT}` and `${POOLKEEPER_PORT_<NAME>}` stand for the ports chosen for it, `${POOLKEEPER_WORKER_ID}` for its id."},
 	{Path: "worker.env", Kind: KindMap, Change: ChangeRolling,
-		Doc: "Environment of a worker, beside PATH, HOME and the variables that Poolkeeper sets. Nothing else is passed on."},
+		Doc: "Environment of a worker, beside the variables that Poolkeeper sets, and PATH and HOME, which are the manager's unless they are set here. Nothing else is passed on."},
 	{Path: "worker.working_dir", Kind: KindString, Change: ChangeRolling, Runtimes: []string{RuntimeProcess}, Pattern: `^(/[^\x00]*)?$`, Valid: "an absolute path without NUL",
 		Doc: "Directory a worker starts in; left out, the root directory."},
 	{Path: "worker.ports", Kind: KindPorts, Change: ChangeRolling,
