@@ -172,6 +172,16 @@ func TestAChangeThatChangesNothingIsNotToldAsNew(t *testing.T) {
 	}
 }
 
+func TestARepeatedRequestWhoseOperationFailedMeanwhileFails(t *testing.T) {
+	plain(t)
+	m := newFake()
+	m.settled, m.ending = pool.OperationFailed, pool.Operation{Phase: pool.OperationFailed, Reason: "no progress"}
+	got := command(t, m, "", "pool", "resize", "web", "3")
+	require.Equal(t, exitFailed, got.code)
+	require.NotContains(t, got.err, "already")
+	require.Contains(t, got.err, "no progress")
+}
+
 func TestAChangeThatIsNotWaitedForReturnsAtOnce(t *testing.T) {
 	plain(t)
 	for _, flag := range []string{"--no-wait", "--wait=false"} {

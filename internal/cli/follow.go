@@ -33,11 +33,11 @@ const progressEvery = time.Second
 // nothing to wait for, unless the same was asked for before and is not reached yet.
 func (s *session) follow(cmd *cobra.Command, m client.Manager, accepted api.Accepted, w waiting) error {
 	operation := accepted.Operation
-	name, settled := accepted.Pool.Name, !accepted.Changed && operation.Phase.Ended()
+	name, settled := accepted.Pool.Name, !accepted.Changed && operation.Phase == pool.OperationSucceeded
 	switch {
 	case settled:
 		note(cmd, "pool %q is as asked for already", name)
-	case !accepted.Changed:
+	case !accepted.Changed && !operation.Phase.Ended():
 		note(cmd, "pool %q: %s is under way already as %s", name, described(operation), operation.ID)
 	default:
 		note(cmd, "pool %q: %s accepted as %s", name, described(operation), operation.ID)
