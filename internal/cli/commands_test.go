@@ -319,7 +319,7 @@ func TestTheVersionIsAFlagToo(t *testing.T) {
 }
 
 func TestWhereAUIDNamesAPoolTooTheUsageSaysSo(t *testing.T) {
-	for _, line := range []string{"pool get", "pool patch", "pool resize", "pool restart", "pool delete", "pool revisions", "pool events", "worker list", "worker logs"} {
+	for _, line := range []string{"pool get", "pool patch", "pool resize", "pool restart", "pool delete", "pool revisions", "pool events", "worker list", "worker logs", "lease list"} {
 		require.Contains(t, command(t, nil, "", append(fields(line), "--help")...).out, line+" NAME|UID", line)
 	}
 }
