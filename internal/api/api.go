@@ -81,11 +81,12 @@ type LeaseList struct {
 	Leases []pool.Lease `json:"leases"`
 }
 
-// Accepted is the answer to a mutation: what was accepted and the operation that will reach it. A PUT
-// that changes nothing answers the pool's newest operation.
+// Accepted is the answer to a mutation: what was accepted and the operation that will reach it. A mutation
+// that changes nothing is answered with the pool's newest operation.
 type Accepted struct {
 	Pool      pool.View      `json:"pool"`
 	Operation pool.Operation `json:"operation"`
+	Changed   bool           `json:"changed" doc:"False if the pool was as asked for already, or if the request is a repetition"`
 }
 
 // PoolList is one page of pools, by name.

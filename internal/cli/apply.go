@@ -18,7 +18,7 @@ func (s *session) poolApply() *cobra.Command {
 		Use:   "apply -f FILE",
 		Short: "Create a pool, or change it to what a file declares",
 		Long:  "Create the pool that a YAML or JSON file declares, or change it to that. What the file leaves out has its default.",
-		Args:  cobra.NoArgs,
+		Args:  besidesFile(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			doc, err := readDocument(cmd, path)
 			if err != nil {
@@ -71,10 +71,10 @@ func (s *session) poolPatch() *cobra.Command {
 	var path string
 	var w waiting
 	cmd := &cobra.Command{
-		Use:   "patch NAME -f FILE",
+		Use:   "patch NAME|UID -f FILE",
 		Short: "Change some fields of a pool",
 		Long:  "Change the fields that a file holds (a JSON merge patch, as YAML or JSON) and leave the others. A null returns a field to its default.",
-		Args:  cobra.ExactArgs(1),
+		Args:  besidesFile(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := readDocument(cmd, path)
 			if err != nil {
@@ -102,7 +102,7 @@ func (s *session) validate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate -f FILE",
 		Short: "Check a pool's file without a manager",
-		Args:  cobra.NoArgs,
+		Args:  besidesFile(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if schema && path != "" {
 				return &usageError{errors.New("--schema and --file ask for two things; give one of them")}

@@ -1,22 +1,25 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func (s *session) poolResize() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
-		Use:   "resize NAME SIZE",
+		Use:   "resize NAME|UID SIZE",
 		Short: "Change how many workers a pool has",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			size, err := strconv.ParseInt(args[1], 10, 64)
 			if err != nil || size < 0 {
-				return &usageError{fmt.Errorf("the size is %q; valid: a whole number from 0", args[1])}
+				return noSize(args[1])
 			}
 			m, err := s.connect()
 			if err != nil {
@@ -29,14 +32,25 @@ func (s *session) poolResize() *cobra.Command {
 			return s.follow(cmd, m, accepted, w)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) && strings.Trim(unknown.GetSpecifiedShortnames(), "0123456789") == "" {
+			return noSize("-" + unknown.GetSpecifiedShortnames()) // a negative size looks like a flag
+		}
+		return err
+	})
 	w.register(cmd)
 	return cmd
+}
+
+func noSize(word string) error {
+	return &usageError{fmt.Errorf("the size is %q; valid: a whole number from 0", word)}
 }
 
 func (s *session) poolRestart() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
-		Use:   "restart NAME",
+		Use:   "restart NAME|UID",
 		Short: "Replace all workers of a pool, step by step",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -48,10 +48,12 @@ func build(version string) (*cobra.Command, *session) {
 		Use:               "poolkeeper",
 		Short:             "Manage pools of workers",
 		Long:              about,
+		Version:           version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return s.begin(cmd) },
 	}
+	root.SetVersionTemplate(s.versionLine() + "\n")
 	s.flags.register(root.PersistentFlags())
 	root.AddCommand(
 		group("manager", "Run, look at and end the manager",
@@ -116,7 +118,7 @@ func run(ctx context.Context, version string, arguments []string, connect func()
 		err = &usageError{err}
 	}
 	if err != nil {
-		fmt.Fprintln(errOut, "Error:", err)
+		fmt.Fprintln(errOut, "Error:", printable(err.Error()))
 	}
 	if errors.As(err, &usage) {
 		fmt.Fprintf(errOut, "Run '%s --help' for what it takes.\n", cmd.CommandPath())

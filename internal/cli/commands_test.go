@@ -39,17 +39,17 @@ Updated:     2026-05-06T12:00:00Z
 2         2026-05-06T12:00:00Z  user:ada  more load
 1         2026-05-06T12:00:00Z  user:ada  -
 `,
-		"pool events web --after 1": `SEQUENCE  TIME                  TYPE          AUTHOR    MESSAGE
-2         2026-05-06T12:00:00Z  pool.updated  user:ada  event 2
-3         2026-05-06T12:00:00Z  pool.updated  user:ada  event 3
+		"pool events web --after 1": `SEQUENCE  TIME                  TYPE          WORKER  AUTHOR    MESSAGE
+2         2026-05-06T12:00:00Z  pool.updated  w_1     user:ada  event 2
+3         2026-05-06T12:00:00Z  pool.updated  -       user:ada  event 3
 `,
 		"worker list web": `ID   STATE   HEALTH   PID  PORTS                 REVISION  STARTED               REASON
 w_1  ready   healthy  71   admin=4001,http=4000  2         2026-05-06T12:00:00Z  -
-w_2  failed  unknown  -    -                     1         -                     exited with code 3 at once
+w_2  failed  -        -    -                     1         -                     exited with code 3 at once
 `,
 		"worker logs web w_1":               "log of web w_1\n",
 		"worker logs web w_1 --max-bytes 3": "log",
-		"worker logs web w_1 --output json": "log of web w_1\n",
+		"worker logs web w_1 --output json": "{\n  \"log\": \"log of web w_1\\n\"\n}\n",
 		"operation get op_7": `ID:       op_7
 Pool:     web (p_web)
 Kind:     update (rolling)
@@ -77,13 +77,14 @@ Ended:    -
 func TestJSONAndYAMLAreTheAPIsOwn(t *testing.T) {
 	plain(t)
 	for line, into := range map[string]any{
-		"pool list":          &api.PoolList{},
-		"pool get p_web":     &pool.View{},
-		"pool revisions web": &api.RevisionList{},
-		"pool events web":    &api.EventList{},
-		"worker list web":    &api.WorkerList{},
-		"operation get op_1": &pool.Operation{},
-		"version":            &map[string]string{},
+		"pool list":           &api.PoolList{},
+		"pool get p_web":      &pool.View{},
+		"pool revisions web":  &api.RevisionList{},
+		"pool events web":     &api.EventList{},
+		"worker list web":     &api.WorkerList{},
+		"operation get op_1":  &pool.Operation{},
+		"worker logs web w_1": &map[string]string{},
+		"version":             &map[string]string{},
 	} {
 		t.Run(line, func(t *testing.T) {
 			asJSON := command(t, newFake(), "", fields(line+" -o json")...)
@@ -146,6 +147,39 @@ func TestAChangeIsAskedForWithItsReasonAndWaitedFor(t *testing.T) {
 			require.Contains(t, got.err, "succeeded")
 		})
 	}
+}
+
+func TestAChangeThatChangesNothingIsNotToldAsNew(t *testing.T) {
+	plain(t)
+	for _, row := range []struct {
+		name    string
+		settled pool.OperationPhase
+		waited  []string
+		err     string
+	}{
+		{"it was reached", pool.OperationSucceeded, nil, "pool \"web\" is as asked for already\n"},
+		{"it is not reached yet", pool.OperationRunning, []string{"op_1"}, "pool \"web\": resize (hot) is under way already as op_1\npool \"web\": resize succeeded\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m := newFake()
+			m.settled = row.settled
+			got := command(t, m, "", "pool", "resize", "web", "3")
+			require.Zero(t, got.code)
+			require.Equal(t, row.err, got.err)
+			require.Equal(t, row.waited, m.waited)
+			require.Contains(t, got.out, "web   updating")
+		})
+	}
+}
+
+func TestARepeatedRequestWhoseOperationFailedMeanwhileFails(t *testing.T) {
+	plain(t)
+	m := newFake()
+	m.settled, m.ending = pool.OperationFailed, pool.Operation{Phase: pool.OperationFailed, Reason: "no progress"}
+	got := command(t, m, "", "pool", "resize", "web", "3")
+	require.Equal(t, exitFailed, got.code)
+	require.NotContains(t, got.err, "already")
+	require.Contains(t, got.err, "no progress")
 }
 
 func TestAChangeThatIsNotWaitedForReturnsAtOnce(t *testing.T) {
@@ -237,6 +271,11 @@ func TestEveryOutcomeHasItsExitCode(t *testing.T) {
 		"an unknown flag":            {line: "pool list --all", code: 2, err: "Run 'poolkeeper pool list --help'"},
 		"too few words":              {line: "pool resize web", code: 2, err: "accepts 2 arg(s), received 1"},
 		"a size that is none":        {line: "pool resize web many", code: 2, err: `the size is "many"; valid: a whole number from 0`},
+		"a negative size":            {line: "pool resize web -1", code: 2, err: `the size is "-1"; valid: a whole number from 0`},
+		"a size like a flag":         {line: "pool resize web -x", code: 2, err: "unknown shorthand flag: 'x' in -x"},
+		"a file without its flag":    {line: "pool apply web.yaml", code: 2, err: `"web.yaml" is one word too many; name a file with -f: -f web.yaml`},
+		"a patch without its flag":   {line: "pool patch web web.yaml", code: 2, err: "name a file with -f: -f web.yaml"},
+		"a check without its flag":   {line: "validate web.yaml", code: 2, err: "name a file with -f: -f web.yaml"},
 		"no document":                {line: "pool apply", code: 2, err: "name one with -f"},
 		"an unknown format":          {line: "pool list -o xml", code: 2, err: `--output is "xml"; valid: table, json, yaml`},
 		"two managers":               {line: "pool list --endpoint http://x --data-dir /y", code: 2, err: "give one of them"},
@@ -267,6 +306,21 @@ func TestEveryOutcomeHasItsExitCode(t *testing.T) {
 				require.Contains(t, got.out, "Usage:")
 			}
 		})
+	}
+}
+
+func TestTheVersionIsAFlagToo(t *testing.T) {
+	plain(t)
+	want := command(t, nil, "", "version")
+	require.Contains(t, want.out, "poolkeeper 1.2.3 (go")
+	for _, flag := range []string{"--version", "-v"} {
+		require.Equal(t, want, command(t, nil, "", flag))
+	}
+}
+
+func TestWhereAUIDNamesAPoolTooTheUsageSaysSo(t *testing.T) {
+	for _, line := range []string{"pool get", "pool patch", "pool resize", "pool restart", "pool delete", "pool revisions", "pool events", "worker list", "worker logs", "lease list"} {
+		require.Contains(t, command(t, nil, "", append(fields(line), "--help")...).out, line+" NAME|UID", line)
 	}
 }
 

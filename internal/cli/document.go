@@ -27,6 +27,16 @@ func fileFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVarP(path, "file", "f", "", "file with the document, as YAML or JSON; - is standard input")
 }
 
+// besidesFile takes so many words, and says of a file among them how it is named.
+func besidesFile(words int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > words {
+			return fmt.Errorf("%q is one word too many; name a file with -f: -f %s", args[words], args[words])
+		}
+		return cobra.ExactArgs(words)(cmd, args)
+	}
+}
+
 // readDocument reads what -f names.
 func readDocument(cmd *cobra.Command, path string) (document, error) {
 	var from io.Reader

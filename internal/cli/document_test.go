@@ -47,7 +47,7 @@ health:
   interval: 1ms
   tcp: {}
 `, `%s is not valid: 5 faults
-%[1]s:1:7: name: is out of range (got "Web"); valid: a DNS label: 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit
+%[1]s:1:7: name: is not valid (got "Web"); valid: a DNS label: 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit
 %[1]s:8:13: health.interval: is out of range (got "1ms"); valid: a duration from 100ms to 1h
 %[1]s:4:21: worker.command[1]: ${PORT} names no declared port (got "${PORT}"); valid: declare the port in worker.ports
 %[1]s:6:11: worker.env["PORT"]: is set by Poolkeeper (got "PORT"); valid: any name but PORT and POOLKEEPER_*
@@ -58,7 +58,7 @@ sise: 3
 worker:
   command: true
 `, `%s is not valid: 2 faults
-%[1]s:2:1: sise: there is no such field (got "sise"); valid: name, description, labels, runtime, worker, size, initialization, health, remediation, update, drain, logs, restart_triggers, deletion_protection
+%[1]s:2:1: sise: there is no such field; valid: name, description, labels, runtime, worker, size, initialization, health, remediation, update, drain, logs, restart_triggers, deletion_protection
 %[1]s:4:12: worker.command: is not a list (got "true"); valid: a list
 `},
 		"a field that is missing": {"{\"name\": \"web\",\n \"worker\": {}, \"size\": 1}", `%s is not valid: 1 fault

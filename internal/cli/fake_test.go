@@ -24,9 +24,11 @@ type fakeManager struct {
 	pools  map[string]pool.View // by name
 	ending pool.Operation       // how operations end
 	refuse error                // of the next change
-	calls  []string
-	change client.Change
-	waited []string
+	// settled is how far the operation is if everything is as asked for already; empty if changes change.
+	settled pool.OperationPhase
+	calls   []string
+	change  client.Change
+	waited  []string
 }
 
 func (f *fakeManager) called(format string, arguments ...any) {
@@ -69,7 +71,11 @@ func (f *fakeManager) accept(kind pool.OperationKind, name string, c client.Chan
 	}
 	o := pool.Operation{ID: "op_1", PoolUID: f.pools[name].UID, PoolName: name, Kind: kind, Change: pool.ChangeHot, Phase: pool.OperationRunning}
 	f.ending.Kind, f.ending.PoolName, f.ending.PoolUID = kind, name, o.PoolUID
-	return api.Accepted{Pool: f.pools[name], Operation: o}, nil
+	if f.settled != "" {
+		o.Phase = f.settled
+		return api.Accepted{Pool: f.pools[name], Operation: o}, nil
+	}
+	return api.Accepted{Pool: f.pools[name], Operation: o, Changed: true}, nil
 }
 
 func (f *fakeManager) Create(_ context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
@@ -148,7 +154,7 @@ func (f *fakeManager) Revisions(context.Context, string) ([]pool.Revision, error
 func (f *fakeManager) Events(_ context.Context, _ string, after int64) (api.EventList, error) {
 	list := api.EventList{Next: after}
 	for i := after + 1; i <= min(after+2, 3); i++ {
-		list.Events = append(list.Events, pool.Event{Sequence: i, Time: noon, Type: pool.EventPoolUpdated, Author: "user:ada", Message: fmt.Sprintf("event %d", i)})
+		list.Events = append(list.Events, pool.Event{Sequence: i, Time: noon, Type: pool.EventPoolUpdated, Author: "user:ada", Message: fmt.Sprintf("event %d", i), WorkerID: map[int64]string{2: "w_1"}[i]})
 		list.Next = i
 	}
 	return list, nil

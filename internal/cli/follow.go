@@ -29,11 +29,20 @@ func (w *waiting) register(cmd *cobra.Command) {
 // progressEvery is the pause between two looks at a pool that is waited for.
 const progressEvery = time.Second
 
-// follow waits for an accepted change as asked, and prints the pool.
+// follow waits for an accepted change as asked, and prints the pool. A change that changed nothing leaves
+// nothing to wait for, unless the same was asked for before and is not reached yet.
 func (s *session) follow(cmd *cobra.Command, m client.Manager, accepted api.Accepted, w waiting) error {
 	operation := accepted.Operation
-	note(cmd, "pool %q: %s accepted as %s", accepted.Pool.Name, described(operation), operation.ID)
-	if w.wait && !w.noWait {
+	name, settled := accepted.Pool.Name, !accepted.Changed && operation.Phase == pool.OperationSucceeded
+	switch {
+	case settled:
+		note(cmd, "pool %q is as asked for already", name)
+	case !accepted.Changed && !operation.Phase.Ended():
+		note(cmd, "pool %q: %s is under way already as %s", name, described(operation), operation.ID)
+	default:
+		note(cmd, "pool %q: %s accepted as %s", name, described(operation), operation.ID)
+	}
+	if w.wait && !w.noWait && !settled {
 		ended, err := s.await(cmd, m, operation, w.timeout)
 		if err != nil {
 			return err

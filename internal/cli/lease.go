@@ -13,7 +13,7 @@ import (
 
 func (s *session) leaseList() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list POOL",
+		Use:   "list NAME|UID",
 		Short: "List the leases of a pool: those that are held, then those that wait",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,7 +43,7 @@ func (s *session) leaseList() *cobra.Command {
 func (s *session) leaseAcquire() *cobra.Command {
 	var want api.LeaseRequest
 	cmd := &cobra.Command{
-		Use:   "acquire [POOL]",
+		Use:   "acquire [NAME|UID]",
 		Short: "Claim a slot of a worker, and wait in the queue while none is free",
 		Long:  "Claim a slot of a worker of a pool, or of any pool with the labels of --selector. While none is free the claim waits in the queue. The lease must be renewed within its time to live, which the output tells.",
 		Args:  cobra.MaximumNArgs(1),

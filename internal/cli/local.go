@@ -144,12 +144,18 @@ func (s *session) showVersion() *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			version := map[string]string{"version": s.version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			version := map[string]string{"version": s.version, "go": runtime.Version(), "platform": platform}
 			return s.print(cmd, version, func() *table {
 				t := &table{}
-				t.add(fmt.Sprintf("poolkeeper %s (%s, %s)", version["version"], version["go"], version["platform"]))
+				t.add(s.versionLine())
 				return t
 			})
 		},
 	}
+}
+
+const platform = runtime.GOOS + "/" + runtime.GOARCH
+
+func (s *session) versionLine() string {
+	return fmt.Sprintf("poolkeeper %s (%s, %s)", s.version, runtime.Version(), platform)
 }

@@ -29,7 +29,7 @@ func (t *table) add(cells ...any) {
 	t.rows = append(t.rows, row)
 }
 
-// cell is one value on one line, and never empty, so that columns stay countable.
+// cell is one value on one line, printable, and never empty, so that columns stay countable.
 func cell(v any) string {
 	text := fmt.Sprint(v)
 	if at, ok := v.(time.Time); ok {
@@ -38,7 +38,7 @@ func cell(v any) string {
 			text = at.UTC().Format(time.RFC3339)
 		}
 	}
-	text = strings.Join(strings.Fields(text), " ")
+	text = printable(strings.Join(strings.Fields(text), " "))
 	if text == "" {
 		return "-"
 	}
@@ -108,5 +108,5 @@ func block(n *yaml.Node) {
 
 // note tells a person how things are going, beside the output.
 func note(cmd *cobra.Command, format string, arguments ...any) {
-	fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", arguments...)
+	fmt.Fprintln(cmd.ErrOrStderr(), printable(fmt.Sprintf(format, arguments...)))
 }

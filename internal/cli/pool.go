@@ -113,7 +113,7 @@ func workerCounts(s pool.Status) string {
 
 func (s *session) poolRevisions() *cobra.Command {
 	return &cobra.Command{
-		Use:   "revisions NAME",
+		Use:   "revisions NAME|UID",
 		Short: "List the accepted specs of a pool, from the newest",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -139,7 +139,7 @@ func (s *session) poolRevisions() *cobra.Command {
 func (s *session) poolEvents() *cobra.Command {
 	var after int64
 	cmd := &cobra.Command{
-		Use:   "events NAME",
+		Use:   "events NAME|UID",
 		Short: "Print the log of a pool",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -159,9 +159,9 @@ func (s *session) poolEvents() *cobra.Command {
 				log.Events, log.Next = append(log.Events, part.Events...), part.Next
 			}
 			return s.print(cmd, log, func() *table {
-				t := &table{header: []string{"SEQUENCE", "TIME", "TYPE", "AUTHOR", "MESSAGE"}}
+				t := &table{header: []string{"SEQUENCE", "TIME", "TYPE", "WORKER", "AUTHOR", "MESSAGE"}}
 				for _, e := range log.Events {
-					t.add(e.Sequence, e.Time, e.Type, e.Author, because(e.Message, e.Comment))
+					t.add(e.Sequence, e.Time, e.Type, e.WorkerID, e.Author, because(e.Message, e.Comment))
 				}
 				return t
 			})

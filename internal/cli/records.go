@@ -15,7 +15,7 @@ import (
 
 func (s *session) workerList() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list POOL",
+		Use:   "list NAME|UID",
 		Short: "List the workers of a pool: the living, then those that ended last",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,7 +34,11 @@ func (s *session) workerList() *cobra.Command {
 					if w.Instance.PID != 0 {
 						pid = fmt.Sprint(w.Instance.PID)
 					}
-					t.add(w.ID, w.State, w.Health, pid, ports(w.Instance.Ports), w.Revision, w.StartedAt, w.Reason)
+					health := w.Health
+					if w.State.Ended() {
+						health = "" // the last verdict says nothing any more
+					}
+					t.add(w.ID, w.State, health, pid, ports(w.Instance.Ports), w.Revision, w.StartedAt, w.Reason)
 				}
 				return t
 			})
@@ -53,8 +57,9 @@ func ports(byName map[string]int) string {
 func (s *session) workerLogs() *cobra.Command {
 	var most int64
 	cmd := &cobra.Command{
-		Use:   "logs POOL WORKER",
+		Use:   "logs NAME|UID WORKER",
 		Short: "Print the end of a worker's log",
+		Long:  "Print the end of a worker's log as the worker wrote it: nothing in it is escaped, so a terminal acts on its control characters. With --output json or yaml it is the text \"log\" of an object.",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := s.connect()
@@ -65,12 +70,20 @@ func (s *session) workerLogs() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if s.flags.output != formats[0] {
+				return s.print(cmd, workerLog{string(log)}, nil)
+			}
 			_, err = cmd.OutOrStdout().Write(log)
 			return err
 		},
 	}
-	cmd.Flags().Int64Var(&most, "max-bytes", 64<<10, "print at most so much of its end, in whole lines")
+	cmd.Flags().Int64Var(&most, "max-bytes", 64<<10, "print at most so much of its end, in whole lines; a last line that is longer is cut at its beginning")
 	return cmd
+}
+
+// workerLog is the end of a worker's log where more than text is asked for.
+type workerLog struct {
+	Log string `json:"log"`
 }
 
 func (s *session) operationGet() *cobra.Command {

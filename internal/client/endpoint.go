@@ -16,6 +16,7 @@ import (
 // Config says how a manager is reached.
 type Config struct {
 	// Endpoint is like "unix:///run/poolkeeper/manager.sock", "http://127.0.0.1:7070" or "https://host/prefix".
+	// "tcp://127.0.0.1:7070", as a manager is told to listen, means http.
 	Endpoint string
 	// Token authenticates; empty sends none.
 	Token string
@@ -80,6 +81,9 @@ func dialed(endpoint string) (base string, _ http.RoundTripper, _ error) {
 		return "http://poolkeeper", transport, nil
 	case u.Scheme == "unix":
 		return "", nil, fmt.Errorf("has no absolute path; %s", valid)
+	case u.Scheme == "tcp" && u.Host != "":
+		u.Scheme = "http"
+		return strings.TrimRight(u.String(), "/"), transport, nil
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
 		return strings.TrimRight(u.String(), "/"), transport, nil
 	}

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,6 +14,8 @@ func TestAnEndpointIsASocketOrAnHTTPAddress(t *testing.T) {
 		"unix:///run/poolkeeper/manager.sock": "",
 		"http://127.0.0.1:7070":               "",
 		"https://pools.example.com/prefix/":   "",
+		"tcp://127.0.0.1:7070":                "",
+		"tcp://":                              "no known scheme",
 		"":                                    "no known scheme",
 		"manager.example.com:7070":            "no known scheme",
 		"/run/manager.sock":                   "no known scheme",
@@ -43,6 +46,15 @@ func TestAPrefixOfTheEndpointStandsBeforeEveryPath(t *testing.T) {
 	_, err = c.Manager(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "/team/v1/manager", manager.requests()[0].path)
+}
+
+func TestAnEndpointMayBeWrittenAsAManagerIsToldToListen(t *testing.T) {
+	_, manager := manager(t, client.Config{}, answer(200, map[string]any{"id": "m1"}))
+	c, err := client.New(client.Config{Endpoint: strings.Replace(endpointOf(t, manager), "http://", "tcp://", 1)})
+	require.NoError(t, err)
+	m, err := c.Manager(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "m1", m.ID)
 }
 
 func TestASocketIsReached(t *testing.T) {

@@ -69,7 +69,7 @@ func defaultDir() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("find the default data directory: %w; name one with data_dir or POOLKEEPER_DATA_DIR", err)
+		return "", fmt.Errorf("find the default data directory: %w; name one with --data-dir, with data_dir in the provider's configuration, or with POOLKEEPER_DATA_DIR", err)
 	}
 	return filepath.Join(home, ".local", "share", "poolkeeper"), nil
 }

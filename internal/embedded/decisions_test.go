@@ -93,7 +93,9 @@ func TestTheDefaultDataDirectoryIsAmongTheUsersData(t *testing.T) {
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_DATA_HOME", "")
 	_, err := Resolve("")
-	require.ErrorContains(t, err, "POOLKEEPER_DATA_DIR")
+	for _, way := range []string{"--data-dir", "data_dir", "POOLKEEPER_DATA_DIR"} {
+		require.ErrorContains(t, err, way)
+	}
 }
 
 func TestARelativeDataDirectoryBecomesAbsolute(t *testing.T) {

@@ -135,9 +135,6 @@ func (k Kind) value(text string) any {
 	return text
 }
 
-// maxFaults bounds how many faults are listed, so that a large document of nonsense is answered briefly.
-const maxFaults = 100
-
 // reader turns nodes into JSON values by the table of fields, collecting faults.
 type reader struct {
 	faults   Faults
@@ -146,17 +143,22 @@ type reader struct {
 }
 
 func (r *reader) fault(n *yaml.Node, path, reason, valid string) {
-	if len(r.faults) == maxFaults {
-		r.faults = append(r.faults, Fault{Reason: "there are more faults"})
-	}
-	if len(r.faults) > maxFaults {
-		return
-	}
 	f := Fault{Path: path, Reason: reason, Valid: valid, Line: n.Line, Column: n.Column}
 	if n.Kind == yaml.ScalarNode {
 		f.Value = quoted(n.Value)
 	}
-	r.faults = append(r.faults, f)
+	r.add(f)
+}
+
+// misplaced is the fault of a key that its path names already.
+func (r *reader) misplaced(key *yaml.Node, path, reason, valid string) {
+	r.add(Fault{Path: path, Reason: reason, Valid: valid, Line: key.Line, Column: key.Column})
+}
+
+func (r *reader) add(f Fault) {
+	if len(r.faults) <= maxFaults {
+		r.faults = append(r.faults, f).bounded()
+	}
 }
 
 // resolve follows an alias and says whether the document is still within bounds.
@@ -181,7 +183,7 @@ func (r *reader) object(n *yaml.Node, path string) map[string]any {
 	r.members(n, path, func(key, value *yaml.Node) {
 		at := join(path, key.Value)
 		if !slices.Contains(known, key.Value) {
-			r.fault(key, at, "there is no such field", strings.Join(known, ", "))
+			r.misplaced(key, at, "there is no such field", strings.Join(known, ", "))
 			return
 		}
 		if isNull(value) {
@@ -248,7 +250,7 @@ func (r *reader) item(n *yaml.Node, path string, members []Member) any {
 	r.members(n, path, func(key, value *yaml.Node) {
 		i := slices.IndexFunc(members, func(m Member) bool { return m.Name == key.Value })
 		if i < 0 {
-			r.fault(key, join(path, key.Value), "there is no such field", memberNames(members))
+			r.misplaced(key, join(path, key.Value), "there is no such field", memberNames(members))
 			return
 		}
 		object[key.Value] = r.scalar(value, join(path, key.Value), members[i].Kind)
@@ -295,7 +297,7 @@ func (r *reader) members(n *yaml.Node, path string, visit func(key, value *yaml.
 		case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
 			r.fault(key, path, "a key is not text", examples[KindString])
 		case seen[key.Value]:
-			r.fault(key, join(path, key.Value), "is there twice", "each field once")
+			r.misplaced(key, join(path, key.Value), "is there twice", "each field once")
 		default:
 			seen[key.Value] = true
 			visit(key, n.Content[i+1])
@@ -334,7 +336,11 @@ func (r *reader) scalar(n *yaml.Node, path string, kind Kind) any {
 	v, err := kind.read(n.Value)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		r.fault(n, path, "is out of range", examples[kind])
+		valid := examples[kind]
+		if f, ok := FieldAt(path); ok {
+			valid = f.valid()
+		}
+		r.fault(n, path, outOfRange, valid)
 	case err != nil:
 		r.fault(n, path, kind.mismatch(), examples[kind])
 	}

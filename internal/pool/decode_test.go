@@ -208,6 +208,11 @@ func TestAFaultNamesItsPlace(t *testing.T) {
 			"size: 99999999999999999999\nupdate: {max_surge: 99999999999}", []place{
 				{1, 7, "size", "99999999999999999999"}, {2, 21, "update.max_surge", "number or percentage"},
 			}},
+		"quantities that cannot be counted": {
+			"drain: {timeout: 9999999h, grace: -9999999h}\nlogs: {max_size: 99999999999GiB}\nupdate: {max_surge: 99999999999%}", []place{
+				{1, 18, "drain.timeout", "is out of range (got \"9999999h\"); valid: a duration from 0s to 168h"}, {1, 35, "drain.grace", "is out of range"},
+				{2, 18, "logs.max_size", "valid: a size in bytes from 4KiB to 10GiB"}, {3, 21, "update.max_surge", "is out of range"},
+			}},
 		"numbers in quotes and text that is none": {"size: '3'\nlogs: {keep: many}", []place{{1, 7, "size", "not a whole number"}, {2, 14, "logs.keep", "not a whole number"}}},
 		"booleans of other languages": {
 			"deletion_protection: yes\nremediation: {enabled: 'true'}", []place{
@@ -286,6 +291,18 @@ func requirePlaces(t *testing.T, want []place, err error) {
 		require.Equal(t, place{want[i].line, want[i].column, want[i].path, ""}, place{f.Line, f.Column, f.Path, ""}, "%v", f)
 		require.Contains(t, f.String(), want[i].says)
 		require.NotEmpty(t, f.Valid, "%v", f)
+	}
+}
+
+func TestAFaultThatItsPathNamesDoesNotRepeatIt(t *testing.T) {
+	for document, want := range map[string]string{
+		"foo: 1":                           "line 1, column 1: foo: there is no such field; valid: name, ",
+		"worker: {ports: [{port: 1}]}":     "worker.ports[0].port: there is no such field; valid: name",
+		"size: 1\nsize: 2":                 "size: is there twice; valid: each field once",
+		"{\"size\": 1, \"siz\\u0065\": 2}": "size: is there twice; valid: each field once",
+	} {
+		_, err := pool.Decode([]byte(document))
+		require.ErrorContains(t, err, want)
 	}
 }
 

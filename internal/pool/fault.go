@@ -54,6 +54,17 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// maxFaults bounds how many faults are told, so that a large document of nonsense is answered briefly.
+const maxFaults = 100
+
+// bounded are the first faults, and that there are more.
+func (fs Faults) bounded() Faults {
+	if len(fs) <= maxFaults {
+		return fs
+	}
+	return append(fs[:maxFaults:maxFaults], Fault{Reason: "there are more faults"})
+}
+
 // asError is nil for no faults.
 func (fs Faults) asError() error {
 	if len(fs) == 0 {

@@ -65,8 +65,11 @@ const (
 	dnsLabel = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
 	inDNS    = "a DNS label: 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"
 
-	httpPath   = `^(/[^\x00-\x20\x7f]*)?$`
-	inHTTPPath = "a path that begins with '/', without spaces"
+	// prose is one character of text for people: any but control characters, of which a terminal would act on some.
+	prose = `[^\x00-\x08\x0b-\x1f\x7f-\x9f]`
+
+	httpPath   = `^(/([^\x00-\x20\x7f%]|%[0-9a-fA-F]{2})*)?$`
+	inHTTPPath = "a path that begins with '/', without spaces, and with two hex digits after each '%'"
 )
 
 // MaxSize is the largest number of workers one pool can have.
@@ -76,16 +79,16 @@ const MaxSize = "100000"
 var Fields = []Field{
 	{Path: "name", Kind: KindString, Required: true, Change: ChangeReplace, Pattern: dnsLabel, Valid: inDNS,
 		Doc: "Name of the pool, unique among the manager's living pools."},
-	{Path: "description", Kind: KindString, Change: ChangeHot, Pattern: `^[\s\S]{0,512}[\s\S]{0,512}$`, Valid: "at most 1024 characters",
+	{Path: "description", Kind: KindString, Change: ChangeHot, Pattern: `^` + prose + `{0,512}` + prose + `{0,512}$`, Valid: "at most 1024 characters, none a control character but tab and line end",
 		Doc: "What the pool is for, for people."},
 	{Path: "labels", Kind: KindMap, Change: ChangeHot,
-		Doc: "Labels to find the pool by."},
+		Doc: "Labels to find the pool by, with values of at most 256 bytes without control characters."},
 	{Path: "runtime.process.host", Kind: KindString, OneOf: true, Change: ChangeReplace, Runtimes: []string{RuntimeProcess},
 		Doc: "Name of the host whose processes the workers are. Left out, it is the host of the manager that accepts the pool."},
 	{Path: "worker.command", Kind: KindList, Required: true, Change: ChangeRolling,
 		Doc: "Program and arguments of a worker. `${PORT}` and `${POOLKEEPER_PORT_<NAME>}` stand for the ports chosen for it, `${POOLKEEPER_WORKER_ID}` for its id."},
 	{Path: "worker.env", Kind: KindMap, Change: ChangeRolling,
-		Doc: "Environment of a worker, beside PATH, HOME and the variables that Poolkeeper sets. Nothing else is passed on."},
+		Doc: "Environment of a worker, beside the variables that Poolkeeper sets, and PATH and HOME, which are the manager's unless they are set here. Nothing else is passed on."},
 	{Path: "worker.working_dir", Kind: KindString, Change: ChangeRolling, Runtimes: []string{RuntimeProcess}, Pattern: `^(/[^\x00]*)?$`, Valid: "an absolute path without NUL",
 		Doc: "Directory a worker starts in; left out, the root directory."},
 	{Path: "worker.ports", Kind: KindPorts, Change: ChangeRolling,

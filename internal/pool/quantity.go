@@ -1,8 +1,10 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -11,9 +13,15 @@ import (
 // Duration is a time.Duration that is written like "5m" or "1h30m".
 type Duration time.Duration
 
-// ParseDuration reads what Go's time.ParseDuration reads.
+var unsigned = regexp.MustCompile(durationPattern)
+
+// ParseDuration reads what Go's time.ParseDuration reads. One that is too long to be counted is a
+// strconv.ErrRange.
 func ParseDuration(s string) (Duration, error) {
 	d, err := time.ParseDuration(s)
+	if err != nil && unsigned.MatchString(strings.TrimLeft(s, "+-")) {
+		err = fmt.Errorf("duration %q: %w", s, strconv.ErrRange)
+	}
 	return Duration(d), err
 }
 
@@ -53,7 +61,8 @@ var byteUnits = []struct {
 	{"B", 1}, {"", 1},
 }
 
-// ParseBytes reads a whole number with an optional unit: binary (Ki, KiB, …) or decimal (k, kB, …).
+// ParseBytes reads a whole number with an optional unit: binary (Ki, KiB, …) or decimal (k, kB, …). One
+// that is too large to be counted is a strconv.ErrRange.
 func ParseBytes(s string) (Bytes, error) {
 	for _, u := range byteUnits {
 		digits, ok := strings.CutSuffix(s, u.suffix)
@@ -61,7 +70,10 @@ func ParseBytes(s string) (Bytes, error) {
 			continue
 		}
 		n, err := strconv.ParseUint(digits, 10, 63) // which takes no sign
-		if err != nil || int64(n) > math.MaxInt64/u.factor {
+		if errors.Is(err, strconv.ErrRange) || err == nil && int64(n) > math.MaxInt64/u.factor {
+			return 0, fmt.Errorf("%q is too large for a size like \"10MiB\": %w", s, strconv.ErrRange)
+		}
+		if err != nil {
 			break
 		}
 		return Bytes(int64(n) * u.factor), nil
@@ -92,10 +104,14 @@ type Amount struct {
 	Percent bool
 }
 
-// ParseAmount reads a whole number from 0, or a percentage from 0% up.
+// ParseAmount reads a whole number from 0, or a percentage from 0% up. One that is too large to be counted
+// is a strconv.ErrRange.
 func ParseAmount(s string) (Amount, error) {
 	digits, percent := strings.CutSuffix(s, "%")
 	n, err := strconv.ParseUint(digits, 10, 31)
+	if errors.Is(err, strconv.ErrRange) {
+		return Amount{}, fmt.Errorf("amount %q: %w", s, strconv.ErrRange)
+	}
 	if err != nil {
 		return Amount{}, fmt.Errorf("%q is neither a whole number nor a percentage", s)
 	}

@@ -12,8 +12,11 @@ import (
 // The patterns are ECMA-262's as well as Go's, because editors read them. A negative duration is never valid.
 const durationPattern = `^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
 
-// keyPatterns are what the keys of maps must match.
-var keyPatterns = map[string]*regexp.Regexp{"labels": labelKey, "worker.env": envName}
+// keyPatterns and valuePatterns are what the keys and values of maps must match.
+var (
+	keyPatterns   = map[string]*regexp.Regexp{"labels": labelKey, "worker.env": envName}
+	valuePatterns = map[string]*regexp.Regexp{"labels": labelValue}
+)
 
 // JSONSchema is the JSON Schema (draft 2020-12) of a spec as it is written, for editors. It admits every
 // valid spec, and refuses what can be seen to be invalid without reading several fields together.
@@ -120,6 +123,9 @@ func (f Field) schema() (*jsonschema.Schema, error) {
 		s.Type, s.AdditionalProperties = "object", &jsonschema.Schema{Type: "string"}
 		if keys := keyPatterns[f.Path]; keys != nil {
 			s.PropertyNames = &jsonschema.Schema{Pattern: keys.String()}
+		}
+		if values := valuePatterns[f.Path]; values != nil {
+			s.AdditionalProperties.Pattern = values.String()
 		}
 	case KindPorts:
 		port := closedObject()

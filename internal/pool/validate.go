@@ -38,7 +38,7 @@ func validate(s Spec, unknown func(string) bool, rules []rule) error {
 			faults = append(faults, r.check(s)...)
 		}
 	}
-	return faults.asError()
+	return faults.bounded().asError()
 }
 
 // Check judges one leaf, given as its JSON value, by the table alone. A leaf that is left out is nil.
@@ -51,16 +51,21 @@ func (f Field) Check(v any) Faults {
 			return nil
 		}
 	}
-	text := leafText(v)
+	text, reason := leafText(v), ""
 	switch {
-	case len(f.Enum) > 0 && !slices.Contains(f.Enum, text),
-		f.Pattern != "" && !patterns[f.Pattern].MatchString(text),
-		f.Min != "" && f.Kind.compare(text, f.Min) < 0,
-		f.Max != "" && f.Kind.compare(text, f.Max) > 0:
-		return Faults{{Path: f.Path, Value: quoted(text), Reason: "is out of range", Valid: f.valid()}}
+	case len(f.Enum) > 0 && !slices.Contains(f.Enum, text):
+		reason = "is none of its values"
+	case f.Pattern != "" && !patterns[f.Pattern].MatchString(text):
+		reason = "is not valid"
+	case f.Min != "" && f.Kind.compare(text, f.Min) < 0, f.Max != "" && f.Kind.compare(text, f.Max) > 0:
+		reason = outOfRange
+	default:
+		return nil
 	}
-	return nil
+	return Faults{{Path: f.Path, Value: quoted(text), Reason: reason, Valid: f.valid()}}
 }
+
+const outOfRange = "is out of range"
 
 // valid says in words what a leaf admits.
 func (f Field) valid() string {
@@ -117,10 +122,10 @@ var creationRules = []rule{
 
 var rules = []rule{
 	{[]string{"labels"}, func(s Spec) Faults {
-		return mapFaults("labels", s.Labels, labelKey, "a key of 1 to 253 of a-z, A-Z, 0-9, '.', '_', '-' and '/', starting and ending with a letter or digit", 256)
+		return labelFaults(s.Labels)
 	}},
 	{[]string{"restart_triggers"}, func(s Spec) Faults {
-		return mapFaults("restart_triggers", s.RestartTriggers, nil, "", 1<<16)
+		return longValues("restart_triggers", s.RestartTriggers, 1<<16)
 	}},
 	{[]string{"worker.command"}, func(s Spec) Faults {
 		if len(s.Worker.Command) > 0 && s.Worker.Command[0] == "" {
@@ -181,20 +186,30 @@ var rules = []rule{
 }
 
 var (
-	labelKey = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._/-]{0,251}[a-zA-Z0-9])?$`)
-	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	portName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$`)
-	portRef  = regexp.MustCompile(`\$\{(PORT|POOLKEEPER_PORT_[A-Z0-9_]+)\}`)
+	labelKey   = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._/-]{0,251}[a-zA-Z0-9])?$`)
+	labelValue = regexp.MustCompile(`^[^\x00-\x1f\x7f-\x9f]*$`)
+	envName    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	portName   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$`)
+	portRef    = regexp.MustCompile(`\$\{(PORT|POOLKEEPER_PORT_[A-Z0-9_]+)\}`)
 )
 
-func mapFaults(path string, m map[string]string, key *regexp.Regexp, valid string, maxValue int) (faults Faults) {
-	for _, k := range sortedKeys(m) {
-		at := fmt.Sprintf("%s[%q]", path, k)
-		if key != nil && !key.MatchString(k) {
-			faults = append(faults, Fault{Path: at, Value: quoted(k), Reason: "the key is not valid", Valid: valid})
+func labelFaults(labels map[string]string) (faults Faults) {
+	for _, k := range sortedKeys(labels) {
+		at := fmt.Sprintf("labels[%q]", k)
+		if !labelKey.MatchString(k) {
+			faults = append(faults, Fault{Path: at, Value: quoted(k), Reason: "the key is not valid", Valid: "a key of 1 to 253 of a-z, A-Z, 0-9, '.', '_', '-' and '/', starting and ending with a letter or digit"})
 		}
-		if len(m[k]) > maxValue {
-			faults = append(faults, Fault{Path: at, Reason: fmt.Sprintf("the value has %d bytes", len(m[k])), Valid: fmt.Sprintf("at most %d bytes", maxValue)})
+		if !labelValue.MatchString(labels[k]) {
+			faults = append(faults, Fault{Path: at, Value: quoted(labels[k]), Reason: "holds a control character", Valid: "text without control characters"})
+		}
+	}
+	return append(faults, longValues("labels", labels, 256)...)
+}
+
+func longValues(path string, m map[string]string, most int) (faults Faults) {
+	for _, k := range sortedKeys(m) {
+		if len(m[k]) > most {
+			faults = append(faults, Fault{Path: fmt.Sprintf("%s[%q]", path, k), Reason: fmt.Sprintf("the value has %d bytes", len(m[k])), Valid: fmt.Sprintf("at most %d bytes", most)})
 		}
 	}
 	return faults
@@ -221,7 +236,10 @@ func portReferences(s Spec) (faults Faults) {
 		if i == 0 {
 			given = append(given, "PORT")
 		}
-		given = append(given, PortVariable(p.Name))
+		// A name that is at fault itself is no advice.
+		if name := PortVariable(p.Name); portName.MatchString(p.Name) && !slices.Contains(given, name) {
+			given = append(given, name)
+		}
 	}
 	for i, arg := range s.Worker.Command {
 		for _, ref := range portRef.FindAllStringSubmatch(arg, -1) {

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,10 @@ var invalid = map[string]struct {
 	"a name with a line end":      {func(s *pool.Spec) { s.Name = "web\n" }, "name", "DNS label", []string{"name"}},
 	"a name of 64 characters":     {func(s *pool.Spec) { s.Name = strings.Repeat("w", 64) }, "name", "1 to 63", []string{"name"}},
 	"a long description":          {func(s *pool.Spec) { s.Description = strings.Repeat("ü", 1025) }, "description", "1024", []string{"description"}},
+	"a description that acts":     {func(s *pool.Spec) { s.Description = "a\x1b[2J" }, "description", "control character", []string{"description"}},
+	"a description with a CSI":    {func(s *pool.Spec) { s.Description = "a\u009b2J" }, "description", "control character", []string{"description"}},
+	"a label that acts":           {func(s *pool.Spec) { s.Labels = map[string]string{"a": "b\a"} }, `labels["a"]`, "control character", []string{"labels"}},
+	"a label of two lines":        {func(s *pool.Spec) { s.Labels = map[string]string{"a": "b\nc"} }, `labels["a"]`, "control character", []string{"labels"}},
 	"a label without a key":       {func(s *pool.Spec) { s.Labels = map[string]string{"": "x"} }, `labels[""]`, "key", []string{"labels"}},
 	"a label with a blank":        {func(s *pool.Spec) { s.Labels = map[string]string{"a b": "x"} }, `labels["a b"]`, "key", []string{"labels"}},
 	"a long label":                {func(s *pool.Spec) { s.Labels = map[string]string{"a": strings.Repeat("x", 257)} }, `labels["a"]`, "256 bytes", []string{"labels"}},
@@ -78,6 +83,8 @@ var invalid = map[string]struct {
 	"a TCP probe of another port": {func(s *pool.Spec) { s.Health.HTTP, s.Health.TCP = nil, &pool.TCPProbe{Port: "metrics"} }, "health.tcp.port", "http, admin", []string{"health.tcp.port", "worker.ports"}},
 	"a relative probe path":       {func(s *pool.Spec) { s.Health.HTTP.Path = "healthz" }, "health.http.path", "begins with '/'", []string{"health.http.path"}},
 	"a probe path with a blank":   {func(s *pool.Spec) { s.Health.HTTP.Path = "/a b" }, "health.http.path", "without spaces", []string{"health.http.path"}},
+	"a probe path cut short":      {func(s *pool.Spec) { s.Health.HTTP.Path = "/a%2" }, "health.http.path", "two hex digits", []string{"health.http.path"}},
+	"a probe path of no escape":   {func(s *pool.Spec) { s.Health.HTTP.Path = "/%zz" }, "health.http.path", "two hex digits", []string{"health.http.path"}},
 	"an interval too short":       {func(s *pool.Spec) { s.Health.Interval = pool.Duration(time.Millisecond) }, "health.interval", "from 100ms to 1h", []string{"health.interval"}},
 	"an interval too long":        {func(s *pool.Spec) { s.Health.Interval = pool.Duration(2 * time.Hour) }, "health.interval", "from 100ms to 1h", []string{"health.interval"}},
 	"no timeout":                  {func(s *pool.Spec) { s.Health.Timeout = 0 }, "health.timeout", "from 10ms to 5m", []string{"health.timeout"}},
@@ -144,7 +151,9 @@ func TestWhatIsAtItsBoundIsValid(t *testing.T) {
 		"our placeholders": func(s *pool.Spec) {
 			s.Worker.Command = []string{"a", "${POOLKEEPER_PORT_ADMIN}:${PORT}", "${POOLKEEPER_WORKER_ID}", "$PORT", "${OTHER}"}
 		},
-		"a path of a query": func(s *pool.Spec) { s.Health.HTTP.Path = "/a?b=ü" },
+		"a path of a query":       func(s *pool.Spec) { s.Health.HTTP.Path = "/a?b=ü" },
+		"a path of an escape":     func(s *pool.Spec) { s.Health.HTTP.Path = "/a%2Fb%c3%BC" },
+		"a description of a list": func(s *pool.Spec) { s.Description = "two:\n\ta ü\n\tb\u2028" },
 	} {
 		t.Run(behaviour, func(t *testing.T) { require.NoError(t, pool.Validate(rewritten(change), nil)) })
 	}
@@ -238,6 +247,50 @@ func TestAFaultShowsAsMuchOfAValueAsTellsItApart(t *testing.T) {
 	err := pool.Validate(rewritten(func(s *pool.Spec) { s.Name = strings.Repeat("N", 1<<20) }), nil)
 	require.Error(t, err)
 	require.Less(t, len(err.Error()), 1000)
+}
+
+func TestOnlyWhatIsARangeIsOutOfIt(t *testing.T) {
+	for behaviour, says := range map[string]string{
+		"a name in capitals":        "is not valid (got",
+		"a relative directory":      "is not valid (got",
+		"a signal that kills":       "is none of its values (got",
+		"an unknown initialization": "is none of its values (got",
+		"a size too large":          "is out of range (got",
+		"a long grace":              "is out of range (got",
+		"a surge of more than all":  "is out of range (got",
+	} {
+		require.ErrorContains(t, pool.Validate(rewritten(invalid[behaviour].change), nil), says, behaviour)
+	}
+}
+
+func TestManyFaultsAreToldInFewWords(t *testing.T) {
+	labels := map[string]string{}
+	for i := range 45_000 {
+		labels[fmt.Sprintf("-%d", i)] = ""
+	}
+	err := pool.Validate(rewritten(func(s *pool.Spec) { s.Labels = labels }), nil)
+	var faults pool.Faults
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults, 101)
+	require.Equal(t, pool.Fault{Reason: "there are more faults"}, faults[100])
+}
+
+func TestAWrongReferenceIsAnsweredWithThePortsThatAreThere(t *testing.T) {
+	for want, ports := range map[string][]pool.Port{
+		"declare the port in worker.ports":                                     nil,
+		"${PORT}, ${POOLKEEPER_PORT_A}, or declare the port in worker.ports":   {{Name: "a"}, {Name: "a"}},
+		"${PORT}, or declare the port in worker.ports":                         {{}, {Name: "A-"}},
+		"${PORT}, ${POOLKEEPER_PORT_A_B}, or declare the port in worker.ports": {{Name: "a-b"}},
+	} {
+		s := rewritten(func(s *pool.Spec) {
+			s.Worker.Ports, s.Health.HTTP = ports, nil
+			s.Worker.Command = []string{"a", "${POOLKEEPER_PORT_HTTPS}"}
+		})
+		var faults pool.Faults
+		require.ErrorAs(t, pool.Validate(s, nil), &faults)
+		require.Equal(t, "worker.command[1]", faults[0].Path)
+		require.Equal(t, want, faults[0].Valid)
+	}
 }
 
 func TestAFaultReadsAsASentence(t *testing.T) {

@@ -154,7 +154,7 @@ func shownAt(row invalid) string {
 	if strings.HasPrefix(row.at, "timeouts") {
 		return `"soon" must be`
 	}
-	return regexp.QuoteMeta(row.at) + ":"
+	return regexp.QuoteMeta(row.at) + `[a-z.]*:`
 }
 
 // TestAccUnknownValuesAreWaitedFor puts a value that is only known at apply into every place in turn: the

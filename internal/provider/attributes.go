@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/numberdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -156,9 +157,10 @@ func leafAttribute(f pool.Field) schema.Attribute {
 	judge := leafValidator{f}
 	switch f.Kind {
 	case pool.KindInt:
-		a := schema.Int64Attribute{MarkdownDescription: doc, Required: required, Optional: optional, Computed: computed, Validators: []validator.Int64{judge}}
+		// Of a number that is not whole, the framework's own Int64Attribute says that it is a bug of the provider.
+		a := schema.NumberAttribute{MarkdownDescription: doc, Required: required, Optional: optional, Computed: computed, Validators: []validator.Number{judge}}
 		if computed {
-			a.Default = int64default.StaticInt64(defaultInt(f))
+			a.Default = numberdefault.StaticBigFloat(new(big.Float).SetInt64(defaultInt(f)))
 		}
 		return a
 	case pool.KindBool:

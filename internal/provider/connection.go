@@ -59,6 +59,7 @@ func (e environment) fleeting() string {
 func (e environment) settle(s settings) (settings, diag.Diagnostics) {
 	const exclusive = "An endpoint leads to a manager that runs already; a data directory is where a local one keeps its data. Set one of them."
 	var diags diag.Diagnostics
+	configured := s.token
 	if s.token == "" {
 		s.token = e.value(envToken)
 	}
@@ -74,6 +75,11 @@ func (e environment) settle(s settings) (settings, diag.Diagnostics) {
 		}
 	}
 	if s.endpoint != "" {
+		return s, diags
+	}
+	if configured != "" {
+		diags.AddAttributeError(path.Root("token"), "A token needs an endpoint",
+			"The token is for the manager at an endpoint, and none is named: a local manager asks for no token. Set endpoint (or "+envEndpoint+"), or remove token.")
 		return s, diags
 	}
 	if e.goos == "windows" {

@@ -25,6 +25,10 @@ func TestTheManagerIsChosenByConfigurationThenEnvironment(t *testing.T) {
 		"an endpoint":                      {config: settings{endpoint: "http://a", token: "t"}, expected: settings{endpoint: "http://a", token: "t"}},
 		"an endpoint of the environment":   {env: map[string]string{envEndpoint: "http://e", envToken: "t"}, expected: settings{endpoint: "http://e", token: "t"}},
 		"a token of both":                  {env: map[string]string{envToken: "theirs"}, config: settings{endpoint: "http://a", token: "ours"}, expected: settings{endpoint: "http://a", token: "ours"}},
+		"a token for nobody":               {config: settings{token: "t"}, fault: "A token needs an endpoint"},
+		"a token for a directory":          {config: settings{token: "t", dataDir: "/d"}, fault: "A token needs an endpoint"},
+		"a token and the environment's":    {env: map[string]string{envEndpoint: "http://e"}, config: settings{token: "t"}, expected: settings{endpoint: "http://e", token: "t"}},
+		"a token of the environment alone": {env: map[string]string{envToken: "t"}, expected: settings{token: "t"}},
 		"a directory":                      {config: settings{dataDir: "/d"}, expected: settings{dataDir: "/d"}},
 		"a directory of the environment":   {env: map[string]string{envDataDir: "/e"}, expected: settings{dataDir: "/e"}},
 		"both":                             {config: settings{endpoint: "http://a", dataDir: "/d"}, fault: "exclude each other"},
@@ -97,6 +101,9 @@ func TestWhatIsWrongWithTheConnectionIsShownAtItsAttribute(t *testing.T) {
 	tf.server = server
 	require.Equal(t, []string{"error: The manager cannot be reached (endpoint): no way to ftp://a"}, tf.configure(object{"endpoint": "ftp://a"}))
 	require.Equal(t, []string{"error: The manager cannot be reached (data_dir): no way to /d"}, tf.configure(object{"data_dir": "/d"}))
+	got := tf.configure(object{"token": "t"})
+	require.Len(t, got, 1)
+	require.Contains(t, got[0], "error: A token needs an endpoint (token): ")
 }
 
 func TestTheRealProviderDialsWithoutTouchingAnything(t *testing.T) {

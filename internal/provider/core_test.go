@@ -105,6 +105,8 @@ func value(t *testing.T, typ tftypes.Type, v any) tftypes.Value {
 		return tftypes.NewValue(typ, tftypes.UnknownValue)
 	case int:
 		return tftypes.NewValue(typ, big.NewFloat(float64(v)))
+	case float64:
+		return tftypes.NewValue(typ, big.NewFloat(v))
 	case object:
 		members := map[string]tftypes.Value{}
 		switch typ := typ.(type) {

@@ -81,7 +81,7 @@ func creationRefused(name string, err error) (diags diag.Diagnostics) {
 		return refusal(fmt.Sprintf("Pool %q cannot be created", name), err)
 	}
 	diags.AddAttributeError(path.Root("name"), fmt.Sprintf("There is a pool %q already", name),
-		fmt.Sprintf("%v\n\nTo manage that pool here, import it:\n\n  terraform import <address of this resource> %s\n\nOr choose another name.", err, name))
+		fmt.Sprintf("%v\n\nTo manage that pool here, import it:\n\n  terraform import <address of this resource> %s\n\nOr choose another name. Two pools of one name cannot be there at the same time, so a pool with create_before_destroy can only be replaced under a new name.", err, name))
 	return diags
 }
 

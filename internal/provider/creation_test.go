@@ -160,7 +160,7 @@ func TestARefusedCreationLeavesNoState(t *testing.T) {
 			if _, err := f.Create(context.Background(), spec, client.Change{}); err != nil {
 				panic(err)
 			}
-		}, []string{"(name)", "already", "terraform import <address of this resource> web"}},
+		}, []string{"(name)", "already", "terraform import <address of this resource> web", "create_before_destroy"}},
 		"the manager finds a fault": {func(f *fakeManager) {
 			p := problem(api.ProblemInvalid, 422, "the spec is not valid")
 			p.Errors = pool.Faults{{Path: "worker.command[0]", Value: `"/bin/worker"`, Reason: "does not exist on host here"}}

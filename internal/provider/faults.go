@@ -26,12 +26,22 @@ func faultDiagnostics(err error) (diags diag.Diagnostics) {
 	case err == nil:
 	case errors.As(err, &faults):
 		for _, f := range faults {
-			diags.Append(faultDiagnostic(attributePath(f.Path), f))
+			diags.Append(faultDiagnostic(placeOf(f.Path), f))
 		}
 	default:
 		diags.AddError(invalidSpec, err.Error())
 	}
 	return diags
+}
+
+// placeOf is the attribute to show a fault at. Terraform looks for the line of a nested attribute by its last
+// name among the pool's own attributes, so a port's name would be shown at the pool's: what is named like one
+// of them is shown at the object around it.
+func placeOf(text string) path.Path {
+	if dot := strings.LastIndexByte(text, '.'); dot >= 0 && specTree().member(text[dot+1:]) != nil {
+		text = text[:dot]
+	}
+	return attributePath(text)
 }
 
 // attributePath reads a fault's path, like worker.ports[0].name or labels["a.b"]. An empty path, and what

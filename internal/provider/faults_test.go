@@ -31,6 +31,21 @@ func TestAFaultsPathIsReadAsTheAttributesPath(t *testing.T) {
 	}
 }
 
+func TestAFaultIsShownWhereTerraformFindsItsLine(t *testing.T) {
+	for text, expected := range map[string]string{
+		"worker.ports[1].name": "worker.ports[1]", // the last name alone would be the pool's
+		"name":                 "name",
+		"health.http.path":     "health.http.path",
+		"update.max_surge":     "update.max_surge",
+		`labels["a.name"]`:     `labels["a.name"]`,
+	} {
+		diags := faultDiagnostics(pool.Faults{{Path: text, Reason: "is wrong"}})
+		at, ok := diags[0].(diag.DiagnosticWithPath)
+		require.True(t, ok)
+		require.Equal(t, expected, at.Path().String())
+	}
+}
+
 func TestFaultsAreShownOneByOneAndOtherErrorsWhole(t *testing.T) {
 	diags := faultDiagnostics(pool.Faults{{Path: "size", Reason: "is required", Line: 3, Column: 4}, {Path: "name", Reason: "is required"}})
 	require.Len(t, diags, 2)

@@ -59,9 +59,7 @@ func connectionOf(providerData any, diags *diag.Diagnostics) *connection {
 // ValidateConfig judges all that is known of the configuration by the domain's rules.
 func (r *poolResource) ValidateConfig(_ context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	d := declare(req.Config.Raw)
-	for _, f := range d.faults {
-		resp.Diagnostics.Append(faultDiagnostic(attributePath(f.Path), f))
-	}
+	resp.Diagnostics.Append(faultDiagnostics(asError(d.faults))...)
 	resp.Diagnostics.Append(faultDiagnostics(pool.Validate(d.spec, d.isUnjudged))...)
 }
 

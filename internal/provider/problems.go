@@ -26,9 +26,7 @@ func refusal(summary string, err error) (diags diag.Diagnostics) {
 		return diags
 	}
 	if len(problem.Errors) > 0 {
-		for _, f := range problem.Errors {
-			diags.Append(faultDiagnostic(attributePath(f.Path), f))
-		}
+		diags.Append(faultDiagnostics(problem.Errors)...)
 		if problem.Name() == client.ProblemInvalid {
 			return diags
 		}

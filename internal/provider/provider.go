@@ -61,11 +61,11 @@ func (p *poolkeeper) Schema(_ context.Context, _ provider.SchemaRequest, resp *p
 		Attributes: map[string]schema.Attribute{
 			"endpoint": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Where a shared manager answers: `unix:///path/to/manager.sock`, `http://host:port` or `https://host`. Default: `" + envEndpoint + "`. Not together with `data_dir`. While it is unknown, nothing is asked and no local manager is used in its place.",
+				MarkdownDescription: "Where a shared manager answers: `unix:///path/to/manager.sock`, `http://host:port` or `https://host`; `tcp://host:port` is the same as `http`. Default: `" + envEndpoint + "`. Not together with `data_dir`. While it is unknown, nothing is asked and no local manager is used in its place.",
 			},
 			"token": schema.StringAttribute{
 				Optional: true, Sensitive: true,
-				MarkdownDescription: "Token for the manager at `endpoint`. Default: `" + envToken + "`.",
+				MarkdownDescription: "Token for the manager at `endpoint`; an error without one. Default: `" + envToken + "`, which a local manager does not ask for.",
 			},
 			"data_dir": schema.StringAttribute{
 				Optional:            true,

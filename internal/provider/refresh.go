@@ -62,7 +62,7 @@ func (r *poolResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	resp.State.Raw = observe(t, req.State.Raw, view)
 	m.remember(view)
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
-	resp.Diagnostics.Append(missingWorkers(view)...)
+	resp.Diagnostics.Append(unfitWorkers(view)...)
 }
 
 // absent judges a manager's answer that it does not have the pool: it is gone if the manager is the one
@@ -101,16 +101,29 @@ func unreadable(name string, m memory, err error) (diags diag.Diagnostics) {
 	return diags
 }
 
-// missingWorkers warns of workers that should be there. They are no difference to mend: the manager does.
-func missingWorkers(view pool.View) (diags diag.Diagnostics) {
+// unfitWorkers warns of workers that should be there or be healthy. They are no difference to mend: the
+// manager does.
+func unfitWorkers(view pool.View) (diags diag.Diagnostics) {
 	s := view.Status
-	if s.Missing == 0 {
-		return nil
+	warn := func(count int, pools, what, cure string) {
+		if count == 0 {
+			return
+		}
+		detail := fmt.Sprintf("%d of %d workers are %s; %s.", count, s.Desired, what, cure)
+		if len(s.HealthReasons) > 0 {
+			detail += "\n\n" + strings.Join(s.HealthReasons, "\n")
+		}
+		diags.AddWarning(fmt.Sprintf("Pool %q %s", view.Name, pools), detail)
 	}
-	detail := fmt.Sprintf("%d of %d workers are missing; the manager is replacing them.", s.Missing, s.Desired)
-	if len(s.HealthReasons) > 0 {
-		detail += "\n\n" + strings.Join(s.HealthReasons, "\n")
-	}
-	diags.AddWarning(fmt.Sprintf("Pool %q is not complete", view.Name), detail)
+	warn(s.Missing, "is not complete", "missing", "the manager is replacing them")
+	warn(s.Unhealthy, "has unhealthy workers", "unhealthy", remedy(view.Spec.Remediation))
 	return diags
+}
+
+// remedy is what becomes of unhealthy workers.
+func remedy(r pool.Remediation) string {
+	if !r.Enabled {
+		return "remediation.enabled is false, so they stay as they are"
+	}
+	return fmt.Sprintf("the manager replaces them, one at a time while they are more than %s (remediation.max_unhealthy)", r.MaxUnhealthy)
 }

@@ -179,6 +179,38 @@ func TestMissingWorkersAreAWarningAndNoDifference(t *testing.T) {
 	}
 }
 
+func TestUnhealthyWorkersAreAWarningAndNoDifference(t *testing.T) {
+	for name, row := range map[string]struct {
+		config  object
+		missing int
+		says    []string // of each warning, in order
+	}{
+		"all of them":      {web(), 0, []string{"3 of 3 workers are unhealthy; the manager replaces them, one at a time while they are more than 40%"}},
+		"with missing one": {web(), 1, []string{"1 of 3 workers are missing", "3 of 3 workers are unhealthy"}},
+		"for good":         {web(at("remediation.enabled", false)), 0, []string{"remediation.enabled is false"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := newFake()
+			tf := newTerraform(t, fake)
+			tf.reaches(row.config)
+			fake.alter("web", func(v *pool.View) {
+				v.Status.Unhealthy, v.Status.Missing, v.Status.Health = 3, row.missing, pool.Unhealthy
+				v.Status.HealthReasons = []string{"worker w_7 is unhealthy: it hangs"}
+			})
+			diagnostics := tf.refresh()
+			require.NoError(t, firstError(diagnostics))
+			require.Len(t, diagnostics, len(row.says))
+			for i, says := range row.says {
+				require.Contains(t, summaries(diagnostics)[i], `Pool "web"`)
+				require.Contains(t, summaries(diagnostics)[i], says)
+				require.Contains(t, summaries(diagnostics)[i], "it hangs")
+			}
+			require.Equal(t, "unhealthy", tf.shown("health_status"))
+			require.True(t, tf.plan(row.config).empty(tf))
+		})
+	}
+}
+
 func TestARestartBySomebodyElseShowsAsTheLastChange(t *testing.T) {
 	fake := newFake()
 	tf := newTerraform(t, fake)

@@ -47,7 +47,7 @@ var reportedAttributes = []reported{
 		func(v pool.View) tftypes.Value { return number(int64(v.Status.Current)) }},
 	{"ready_workers", "Number of workers that are ready and not draining.", types.Int64Type, true,
 		func(v pool.View) tftypes.Value { return number(int64(v.Status.Ready)) }},
-	{lastChange, "What the newest change was: `create`, `hot` (no worker was replaced) or `rolling` (workers are replaced step by step). A plan announces it.", types.StringType, true,
+	{lastChange, "What the newest change was: `create`, `hot` (no worker was replaced) or `rolling` (workers are replaced step by step). A plan announces it: its JSON always, its text only where it differs from the last one.", types.StringType, true,
 		func(v pool.View) tftypes.Value { return text(lastChangeOf(v.Status.Operation)) }},
 	{"operation", "The newest operation that a user asked for. While it runs, and after it failed, a plan is not empty: the apply waits for it, or tries again.", operationType, true,
 		func(v pool.View) tftypes.Value { return operationValue(v.Status.Operation) }},

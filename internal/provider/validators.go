@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"math/big"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -10,13 +11,14 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
-// leafValidator judges one attribute by its row of the table. The rules that read several attributes, and
-// the spelling of durations, sizes and amounts, are judged with the whole configuration.
+// leafValidator judges one attribute by its row of the table. The rules that read several attributes, the
+// spelling of durations, sizes and amounts, and whether a number is whole, are judged with the whole
+// configuration.
 type leafValidator struct{ field pool.Field }
 
 var (
 	_ validator.String = leafValidator{}
-	_ validator.Int64  = leafValidator{}
+	_ validator.Number = leafValidator{}
 	_ validator.List   = leafValidator{}
 )
 
@@ -37,9 +39,12 @@ func (v leafValidator) ValidateString(_ context.Context, req validator.StringReq
 	v.judge(req.Path, text, &resp.Diagnostics)
 }
 
-func (v leafValidator) ValidateInt64(_ context.Context, req validator.Int64Request, resp *validator.Int64Response) {
-	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() {
-		v.judge(req.Path, float64(req.ConfigValue.ValueInt64()), &resp.Diagnostics)
+func (v leafValidator) ValidateNumber(_ context.Context, req validator.NumberRequest, resp *validator.NumberResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	if n, accuracy := req.ConfigValue.ValueBigFloat().Int64(); accuracy == big.Exact {
+		v.judge(req.Path, float64(n), &resp.Diagnostics)
 	}
 }
 

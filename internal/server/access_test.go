@@ -30,6 +30,7 @@ func TestOverTCPOnlyTheTokenOpensTheAPI(t *testing.T) {
 			got.problem(http.StatusUnauthorized, api.ProblemUnauthorized)
 			require.Equal(t, "Bearer", got.header.Get("WWW-Authenticate"), name)
 			require.NotContains(t, got.body, token)
+			require.Contains(t, got.body, "--token", "the hint")
 		}
 		p := stranger.with(header, "If-None-Match: *").do("PUT", "/v1/pools/web", document("web", 1))
 		p.problem(http.StatusUnauthorized, api.ProblemUnauthorized)
@@ -40,6 +41,22 @@ func TestOverTCPOnlyTheTokenOpensTheAPI(t *testing.T) {
 		stranger.get(path).ok(http.StatusOK)
 		stranger.do("HEAD", path, "").ok(http.StatusOK)
 		stranger.with("Authorization: Bearer wrong").get(path).ok(http.StatusOK)
+	}
+}
+
+func TestATokenThatIsMissingIsToldFromOneThatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for header, says := range map[string]string{
+		"Accept: */*":                 "no token was shown",
+		"Authorization: Bearer wrong": "the token that was shown is not this manager's",
+		"Authorization: " + token:     "the token that was shown is not this manager's",
+	} {
+		p := s.remote.without().with(header).get("/v1/pools").problem(http.StatusUnauthorized, api.ProblemUnauthorized)
+		require.Contains(t, p.Detail, says, header)
+		for _, way := range []string{"the provider's token", "POOLKEEPER_TOKEN", "--token", "Authorization: Bearer"} {
+			require.Contains(t, p.Detail, way)
+		}
 	}
 }
 

@@ -17,10 +17,15 @@ import (
 type Patience struct {
 	Header time.Duration // until a request's header has come; 0: 10 s
 	Body   time.Duration // and then until its body has come; 0: 10 s
+	Answer time.Duration // from the header's end until the answer is taken; 0: half a minute more than the longest wait
 }
 
 func (p Patience) orDefault() Patience {
-	return Patience{Header: cmp.Or(p.Header, 10*time.Second), Body: cmp.Or(p.Body, 10*time.Second)}
+	return Patience{
+		Header: cmp.Or(p.Header, 10*time.Second),
+		Body:   cmp.Or(p.Body, 10*time.Second),
+		Answer: cmp.Or(p.Answer, api.MaxWait+30*time.Second),
+	}
 }
 
 // boundBody bounds the time in which a request's body must come, whoever sends it and whether or not it is

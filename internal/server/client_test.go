@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -86,6 +88,67 @@ func TestAStrangerWhoSendsNoBodyIsCutOffToo(t *testing.T) {
 	s.remote.received(conn).problem(http.StatusUnauthorized, api.ProblemUnauthorized)
 	_, err := io.ReadAll(conn)
 	require.NoError(t, err)
+}
+
+// pipes is a listener whose connections hold nothing: what one end writes, the other has to take.
+type pipes struct {
+	dialed chan net.Conn
+	closed context.Context //nolint:containedctx // the life of the listener, ended by close
+	close  context.CancelFunc
+}
+
+func newPipes() *pipes {
+	closed, end := context.WithCancel(context.Background())
+	return &pipes{make(chan net.Conn), closed, end}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.dialed:
+		return conn, nil
+	case <-p.closed.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+
+func (p *pipes) Close() error {
+	p.close()
+	return nil
+}
+
+// raw opens a connection, sends a request with the token and leaves the connection open.
+func (p *pipes) raw(t *testing.T, request string) net.Conn {
+	ours, theirs := net.Pipe()
+	p.dialed <- theirs
+	_, err := fmt.Fprintf(ours, "%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", request, token)
+	require.NoError(t, err)
+	return ours
+}
+
+func TestAClientThatDoesNotTakeItsAnswerIsCutOffAndOneThatWaitsIsNot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, at := build(t), newPipes()
+		defer s.host.holdLaunches()()
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = s.server.Serve(s.ctx, at) })
+		defer serving.Wait()
+		defer s.end()
+		o := as[api.Accepted](s.direct("PUT", "/v1/pools/web", document("web", 1), "Authorization: Bearer "+token, "If-None-Match: *").ok(http.StatusAccepted)).Operation
+
+		waits := at.raw(t, "GET /v1/operations/"+o.ID+"?wait=60s")
+		defer waits.Close()
+		caller{t: t}.received(waits).ok(http.StatusOK)
+
+		begun := time.Now()
+		stuck := at.raw(t, "GET /v1/pools")
+		for err := error(nil); err == nil; { // more is taken until the connection is closed
+			_, err = stuck.Write([]byte("x"))
+		}
+		require.InDelta(t, 90*time.Second, time.Since(begun), float64(time.Second))
+	})
 }
 
 func TestARequestMayTakeLongerThanItsBodyMay(t *testing.T) {

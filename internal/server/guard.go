@@ -48,9 +48,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			return
 		}
 		if _, local := r.Context().Value(contextAuthor).(string); !local && !open[r.URL.Path] {
-			if !s.knows(r.Header.Get("Authorization")) {
+			if why := s.stranger(r.Header.Get("Authorization")); why != "" {
 				w.Header().Set("WWW-Authenticate", "Bearer")
-				write(w, problem(api.ProblemUnauthorized, "show the manager's token as Authorization: Bearer TOKEN"))
+				write(w, problem(api.ProblemUnauthorized, why+": "+showToken))
 				return
 			}
 			r = r.WithContext(context.WithValue(r.Context(), contextAuthor, "token"))
@@ -59,13 +59,20 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Server) knows(authorization string) bool {
-	token, ok := strings.CutPrefix(authorization, "Bearer ")
-	if !ok || s.config.Token == "" {
-		return false
-	}
+// showToken says in the words of each client how the token is shown.
+const showToken = "give the manager's token as the provider's token, as POOLKEEPER_TOKEN, or with --token (in HTTP: Authorization: Bearer TOKEN)"
+
+// stranger says why a request over TCP is not let in; empty if it is.
+func (s *Server) stranger(authorization string) string {
+	token, _ := strings.CutPrefix(authorization, "Bearer ")
 	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.config.Token))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	switch {
+	case authorization == "":
+		return "no token was shown"
+	case token == authorization, s.config.Token == "", subtle.ConstantTimeCompare(got[:], want[:]) != 1:
+		return "the token that was shown is not this manager's"
+	}
+	return ""
 }
 
 // recoverPanics answers a request whose handler has a bug, and keeps the manager running.

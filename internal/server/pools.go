@@ -54,7 +54,7 @@ func (s *Server) accepted(ctx context.Context, done lifecycle.Accepted, err erro
 	if err != nil {
 		return nil, s.answer(err)
 	}
-	out := &acceptedOutput{Status: http.StatusAccepted, ETag: api.ETag(done.Pool), Body: api.Accepted{Pool: v, Operation: done.Operation}}
+	out := &acceptedOutput{Status: http.StatusAccepted, ETag: api.ETag(done.Pool), Body: api.Accepted{Pool: v, Operation: done.Operation, Changed: done.Changed}}
 	if !done.Changed {
 		out.Status = http.StatusOK
 	}

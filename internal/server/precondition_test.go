@@ -113,6 +113,8 @@ func TestARepeatedRequestIsAnsweredWithTheFirstOnesOperation(t *testing.T) {
 		first := as[api.Accepted](based.do(method, path, body).ok(http.StatusAccepted))
 		again := as[api.Accepted](based.do(method, path, body).ok(http.StatusOK))
 		require.Equal(c.t, first.Operation.ID, again.Operation.ID)
+		require.True(c.t, first.Changed)
+		require.False(c.t, again.Changed)
 		require.Equal(c.t, int64(2), again.Pool.Generation, "changed once, though the ETag is stale by now")
 
 		c.with("If-Match: *", key).do(method, path, body).problem(http.StatusUnprocessableEntity, api.ProblemKeyReused)

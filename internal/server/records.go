@@ -53,7 +53,7 @@ func (s *Server) workers(ctx context.Context, in *PoolRef) (*workersOutput, erro
 type logsInput struct {
 	PoolRef
 	Worker string `path:"worker"`
-	Max    int64  `query:"max" minimum:"1" maximum:"1048576" default:"65536" doc:"Bytes to return at most, from the end"`
+	Max    int64  `query:"max" minimum:"1" maximum:"1048576" default:"65536" doc:"Bytes to return at most, from the end, in whole lines; a last line that is longer is cut at its beginning"`
 }
 
 func (s *Server) logs(ctx context.Context, in *logsInput) (*textOutput, error) {

@@ -1,3 +1,11 @@
+terraform {
+  required_providers {
+    poolkeeper = {
+      source = "poolkeeper/poolkeeper"
+    }
+  }
+}
+
 data "poolkeeper_resource_pool" "web" {
   name = "web"
 }

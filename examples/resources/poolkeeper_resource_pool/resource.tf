@@ -1,18 +1,26 @@
+terraform {
+  required_providers {
+    poolkeeper = {
+      source = "poolkeeper/poolkeeper"
+    }
+  }
+}
+
 resource "poolkeeper_resource_pool" "web" {
   name        = "web"
-  description = "HTTP job workers"
+  description = "Serves the files of one directory"
   labels      = { team = "platform" }
   size        = 6
 
   worker = {
-    command     = ["/usr/local/bin/web", "--listen", "127.0.0.1:$${PORT}"]
-    env         = { LOG_LEVEL = "info" }
-    working_dir = "/srv/web"
+    command     = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "$${PORT}"]
+    env         = { PYTHONUNBUFFERED = "1" }
+    working_dir = "/tmp"
     ports       = [{ name = "http" }]
   }
 
   health = {
-    http                = { path = "/healthz" }
+    http                = { path = "/" }
     interval            = "5s"
     unhealthy_threshold = 3
     start_period        = "10s"
@@ -25,7 +33,7 @@ resource "poolkeeper_resource_pool" "web" {
     progress_deadline = "5m"
   }
 
-  # The workers finish their jobs on TERM, so the signal begins the drain.
+  # The signal begins the drain: for workers that take no new work on it, and exit when what they have is done.
   drain = {
     timeout   = "10m"
     signal_at = "start"
@@ -37,12 +45,14 @@ resource "poolkeeper_resource_pool" "web" {
     keep     = 3
   }
 
-  # A new build replaces the workers, though their command stays the same.
+  # Any values: a change replaces the workers, though their command stays the same. filesha256("…") of their
+  # program is one that changes with every build.
   restart_triggers = {
-    build = filesha256("/usr/local/bin/web")
+    build = "2026-05-06"
   }
 
-  deletion_protection = true
+  # While it is true, neither a destroy nor a replacement is let through.
+  deletion_protection = false
 
   timeouts = {
     delete = "15m"

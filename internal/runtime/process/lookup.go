@@ -78,11 +78,12 @@ func findProgram(name, path, dir string) (string, *pool.Fault) {
 	fault := func(reason, valid string) *pool.Fault {
 		return &pool.Fault{Path: "worker.command[0]", Value: strconv.Quote(name), Reason: reason, Valid: valid}
 	}
-	const executable = "the path of an executable file"
+	executable := "the path of an executable file"
 	if strings.Contains(name, "/") {
 		file := name
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(dir, file)
+			executable += ": absolute, or from worker.working_dir on, which is " + dir
 		}
 		err := executableFile(file)
 		switch {
@@ -109,6 +110,9 @@ func findProgram(name, path, dir string) (string, *pool.Fault) {
 		case forbidden == "" && errors.Is(err, fs.ErrPermission):
 			forbidden = file
 		}
+	}
+	if path == "" {
+		return "", fault("is not found, because the worker's PATH is empty", executable)
 	}
 	valid := "a program in one of " + path + ", or " + executable
 	if forbidden != "" {

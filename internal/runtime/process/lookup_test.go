@@ -12,6 +12,21 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
+func TestAProgramThatIsNotFoundIsAnsweredWithWhereItIsLookedFor(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct{ name, path, dir, want string }{
+		{"tool", "/a:/b", "", `is not in the worker's PATH (got "tool"); valid: a program in one of /a:/b, or the path of an executable file`},
+		{"tool", "", "", `is not found, because the worker's PATH is empty (got "tool"); valid: the path of an executable file`},
+		{"./tool", "", "", `does not exist (got "./tool"); valid: the path of an executable file: absolute, or from worker.working_dir on, which is /`},
+		{"bin/tool", "/a", dir, `does not exist (got "bin/tool"); valid: the path of an executable file: absolute, or from worker.working_dir on, which is ` + dir},
+		{"/no/tool", "/a", dir, `does not exist (got "/no/tool"); valid: the path of an executable file`},
+	} {
+		_, fault := findProgram(c.name, c.path, c.dir)
+		require.NotNil(t, fault)
+		require.Equal(t, "worker.command[0]: "+c.want, fault.String())
+	}
+}
+
 func TestCheckFindsWhatThisHostCouldNotRun(t *testing.T) {
 	t.Setenv("PATH", "/usr/bin:/bin")
 	dir := t.TempDir()

@@ -1,0 +1,48 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestExamplesArePlannedAsTheyAreWritten: whoever copies one has a whole configuration, whose provider is ours.
+func TestExamplesArePlannedAsTheyAreWritten(t *testing.T) {
+	const resources = "../../examples/resources/poolkeeper_resource_pool/"
+	_, first, found := strings.Cut(read(t, "../../README.md"), "```hcl\n")
+	require.True(t, found)
+	first, _, _ = strings.Cut(first, "```")
+	for name, text := range map[string]string{
+		"README":          first,
+		"resource":        read(t, resources+"resource.tf"),
+		"getting started": read(t, resources+"getting-started.tf"),
+		"data source":     read(t, "../../examples/data-sources/poolkeeper_resource_pool/data-source.tf"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newStage(t).keeper("d")
+			var rules []string
+			for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
+				rules = append(rules, fmt.Sprintf("%q = %q", host+"/poolkeeper/poolkeeper", filepath.Dir(k.provider(older))))
+			}
+			w := k.installed("dev_overrides {\n" + strings.Join(rules, "\n") + "\n}\n  direct {}")
+			require.NoError(t, os.WriteFile(filepath.Join(w.folder, "main.tf"), []byte(text), 0o600))
+			w.tf("validate").succeeded()
+			if name != "data source" { // which asks for a pool that is not there
+				w.tf("plan", "-input=false").succeeded().says("Plan: 1 to add")
+			}
+		})
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
