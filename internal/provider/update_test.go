@@ -61,7 +61,10 @@ func TestAnUpdateThatFailedIsAnErrorAndTheNextApplyTriesAgain(t *testing.T) {
 	require.Len(t, fake.ops, ops+1, "another attempt was made")
 
 	tf.refresh()
-	tf.reaches(web())
+	p = tf.plan(web())
+	require.Len(t, p.diagnostics, 1)
+	require.Contains(t, summaries(p.diagnostics)[0], "What changes now takes its place")
+	require.Empty(t, summaries(tf.apply(p)))
 	tf.refresh()
 	require.True(t, tf.plan(web()).empty(tf))
 }
