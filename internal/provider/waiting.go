@@ -80,6 +80,14 @@ func (w wait) why() string {
 	return ""
 }
 
+// goesOn says what becomes of the operation that nobody waits for any more.
+func (w wait) goesOn() string {
+	if w.ending == outOfReach {
+		return fmt.Sprintf("Operation %s goes on while its manager runs, and when it is back.", w.operation.ID)
+	}
+	return fmt.Sprintf("Operation %s goes on without it.", w.operation.ID)
+}
+
 // lastWords bounds the calls that a stopping Terraform still has to wait for.
 const lastWords = 15 * time.Second
 
