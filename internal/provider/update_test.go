@@ -95,7 +95,7 @@ func TestWhoeverStopsWaitingForAnUpdateGetsAnErrorAndTheNewState(t *testing.T) {
 			require.NoError(tf.t, err)
 		}, "told to stop"},
 		"the timeout passes":          {object{"update": "50ms"}, func(*core, *fakeManager) {}, "timeout of 50ms passed"},
-		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "cannot be asked any more"},
+		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "goes on while its manager runs, and when it is back"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()
