@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -164,7 +165,7 @@ func TestChangesThatOnlyAnotherPoolCanHaveReplaceIt(t *testing.T) {
 	plan = w.planJSON()
 	require.ElementsMatch(t, []string{"delete", "create"}, plan.Actions)
 	require.Equal(t, [][]any{{"runtime", "process", "host"}}, plan.ReplacePaths)
-	w.apply().failed().says("runtime.process.host", `"another"`)
+	w.apply().failed().says(fmt.Sprintf("runs processes of host %q only", host), "runtime.process.host", `"another"`)
 	require.Empty(t, w.running("web"), "the old pool is gone")
 	require.Empty(t, w.pools())
 

@@ -20,6 +20,9 @@ type Problem = api.Problem
 // tried all that can be tried: such an error is passed on as it is and the request is not repeated.
 var ErrUnreachable = errors.New("no manager answered")
 
+// ErrToken: the configured token could be no manager's.
+var ErrToken = errors.New("the token is not valid text: it holds a line break or another control character; if it is read from a file, leave out what ends the line (in Terraform with trimspace)")
+
 // Change says who asks for a mutation, for the audit log.
 type Change struct {
 	Reason string // why, in the author's words
@@ -51,8 +54,9 @@ type Manager interface {
 	// force then hurries it.
 	Delete(ctx context.Context, ref string, force bool, c Change) (api.Accepted, error)
 	Operation(ctx context.Context, id string) (pool.Operation, error)
-	// Wait returns the operation once it has ended, or with ctx's error and its newest state. It survives
-	// restarts of the manager. progress, if not nil, is told every answer in between.
+	// Wait returns the operation once it has ended, or its newest state with an error: ctx's, or that no
+	// manager has told of it for too long. It survives restarts of the manager. progress, if not nil, is told
+	// every answer in between.
 	Wait(ctx context.Context, id string, progress func(pool.Operation)) (pool.Operation, error)
 	Workers(ctx context.Context, name string) ([]pool.Worker, error)
 	Logs(ctx context.Context, name, workerID string, maxBytes int64) ([]byte, error)
@@ -71,6 +75,10 @@ var _ Manager = (*Client)(nil)
 
 // retryFor bounds how long a call waits for a manager that is out of reach for a moment.
 const retryFor = 10 * time.Second
+
+// MaxAbsence is how long a wait bears that no manager tells of its operation, unless configured otherwise:
+// longer than a restart of a manager or of its machine takes, and short enough for a person who watches.
+const MaxAbsence = 5 * time.Minute
 
 // expectation is the key of Expecting's value in a context.
 type expectation struct{}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hashicorp/go-cleanhttp"
 )
@@ -31,6 +32,9 @@ type Config struct {
 	// Patience bounds how long a request is repeated while the manager is out of reach, ending or
 	// overloaded, from the first failure on; 0 means 10 s, below 0 not at all.
 	Patience time.Duration
+	// Absence bounds how long Wait goes on while no manager tells of the operation, from the first failure
+	// on; 0 means MaxAbsence, below 0 for ever.
+	Absence time.Duration
 }
 
 // Client is safe for concurrent use.
@@ -44,7 +48,10 @@ type Client struct {
 func New(config Config) (*Client, error) {
 	base, transport, err := dialed(config.Endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("endpoint %q: %w", config.Endpoint, err)
+		return nil, fmt.Errorf("endpoint %q: %w", redacted(config.Endpoint), err)
+	}
+	if strings.ContainsFunc(config.Token, unicode.IsControl) {
+		return nil, ErrToken
 	}
 	if config.Transport != nil {
 		transport = config.Transport
@@ -54,6 +61,9 @@ func New(config Config) (*Client, error) {
 	}
 	if config.Patience == 0 {
 		config.Patience = retryFor
+	}
+	if config.Absence == 0 {
+		config.Absence = MaxAbsence
 	}
 	return &Client{config: config, base: base, http: &http.Client{
 		Transport: transport,
@@ -88,4 +98,31 @@ func dialed(endpoint string) (base string, _ http.RoundTripper, _ error) {
 		return strings.TrimRight(u.String(), "/"), transport, nil
 	}
 	return "", nil, fmt.Errorf("has no known scheme and host; %s", valid)
+}
+
+// redacted is an endpoint as errors may show it: without what could be a secret. Who a user is, too, may be a
+// token.
+func redacted(endpoint string) string {
+	const hidden = "xxxxx"
+	u, err := url.Parse(endpoint)
+	if err != nil { // where in it a secret begins cannot be told
+		endpoint, _, _ = strings.Cut(endpoint, "?")
+		if at := strings.LastIndexByte(endpoint, '@'); at >= 0 {
+			return hidden + endpoint[at:]
+		}
+		return endpoint
+	}
+	if u.User == nil && u.RawQuery == "" && u.Fragment == "" {
+		return endpoint
+	}
+	if u.User != nil {
+		u.User = url.User(hidden)
+	}
+	if u.RawQuery != "" {
+		u.RawQuery = hidden
+	}
+	if u.Fragment != "" {
+		u.Fragment, u.RawFragment = hidden, ""
+	}
+	return u.String()
 }

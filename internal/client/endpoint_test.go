@@ -66,3 +66,33 @@ func TestASocketIsReached(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "m1", m.ID)
 }
+
+func TestAnErrorShowsNothingSecretOfAnEndpoint(t *testing.T) {
+	for endpoint, shown := range map[string]string{
+		"https://ada:s3cret@host/prefix": "https://xxxxx@host/prefix",
+		"https://s3cret@host":            "https://xxxxx@host",
+		"https://host?token=s3cret":      "https://host?xxxxx",
+		"https://host#s3cret":            "https://host#xxxxx",
+		"https://ada:s3cret/@host":       "xxxxx@host",
+		"https://ada:%s3cret@host":       "xxxxx@host",
+		"https://host:port?token=s3cret": "https://host:port",
+		"ftp://ada:s3cret@host":          "ftp://xxxxx@host",
+		"unix://run/ada@home/m.sock":     "unix://run/ada@home/m.sock",
+	} {
+		_, err := client.New(client.Config{Endpoint: endpoint})
+		require.ErrorContains(t, err, `endpoint "`+shown+`": `, endpoint)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+func TestATokenThatNoHeaderCanCarryIsRefusedAndNotShown(t *testing.T) {
+	for _, token := range []string{"s3cret\n", "s3\ncret", "s3cret\r\n", "s3\x00cret"} {
+		_, err := client.New(client.Config{Endpoint: "http://host", Token: token})
+		require.ErrorIs(t, err, client.ErrToken)
+		require.NotContains(t, err.Error(), "cret")
+	}
+	for _, token := range []string{"", "s3cret", "correct horse battery staple", "schlüssel"} {
+		_, err := client.New(client.Config{Endpoint: "http://host", Token: token})
+		require.NoError(t, err)
+	}
+}

@@ -3,8 +3,10 @@ package client_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +49,37 @@ func TestALostAnswerIsAskedForAgainUnderTheSameKey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// slowly answers every request, but not before its time.
+type slowly struct {
+	after    time.Duration
+	body     any
+	requests *int
+}
+
+func (s slowly) RoundTrip(r *http.Request) (*http.Response, error) {
+	*s.requests++
+	select {
+	case <-time.After(s.after):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	w := httptest.NewRecorder()
+	answer(202, s.body)(w, r)
+	return w.Result(), nil
+}
+
+func TestAMutationThatIsAcceptedSlowlyIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		c, err := client.New(client.Config{Endpoint: "http://manager", Transport: slowly{6 * time.Second, accepted(1), &requests}})
+		require.NoError(t, err)
+		got, err := c.Create(t.Context(), spec("web"), client.Change{})
+		require.NoError(t, err)
+		require.Equal(t, "op1", got.Operation.ID)
+		require.Equal(t, 1, requests)
+	})
 }
 
 func TestEachMutationHasAKeyOfItsOwnUnlessOneIsGiven(t *testing.T) {

@@ -16,8 +16,9 @@ import (
 // pollWait is how long a manager may hold one poll of an operation.
 const pollWait = api.MaxWait / 2
 
-// Wait polls until the operation has ended. A manager that is away is waited for as long as ctx allows:
-// the operation is durable, and the manager that comes back goes on with it.
+// Wait polls until the operation has ended. A manager that is away is waited for, because the operation is
+// durable and the manager that comes back goes on with it; but not for ever, because nobody sees why it takes
+// so long.
 func (c *Client) Wait(ctx context.Context, id string, progress func(pool.Operation)) (newest pool.Operation, _ error) {
 	doing := fmt.Sprintf("wait for operation %q", id)
 	newest.ID = id
@@ -28,6 +29,7 @@ func (c *Client) Wait(ctx context.Context, id string, progress func(pool.Operati
 		wait:   pollWait,
 	}
 	away := pauses()
+	var silent time.Time // since when no manager tells of the operation; zero while one does
 	for {
 		asked := time.Now()
 		operation, err := call[pool.Operation](ctx, c, doing, poll)
@@ -39,7 +41,7 @@ func (c *Client) Wait(ctx context.Context, id string, progress func(pool.Operati
 		case err == nil && operation.Phase.Ended():
 			return operation, nil
 		case err == nil:
-			newest, away = operation, pauses()
+			newest, away, silent = operation, pauses(), time.Time{}
 			if progress != nil {
 				progress(operation)
 			}
@@ -48,6 +50,11 @@ func (c *Client) Wait(ctx context.Context, id string, progress func(pool.Operati
 			}
 		case !again:
 			return newest, err
+		case silent.IsZero():
+			silent = time.Now()
+		case c.config.Absence > 0 && time.Since(silent) >= c.config.Absence:
+			return newest, fmt.Errorf("%w; so it has been since %s (for %s)",
+				err, silent.Format(time.RFC3339), time.Since(silent).Round(time.Second))
 		}
 		// Whoever answers at once, as a manager that is about to end does, must not be asked in a busy loop.
 		if err := pause(ctx, away, after); err != nil {

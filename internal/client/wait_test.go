@@ -2,9 +2,14 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -101,4 +106,68 @@ func TestWaitEndsWithAnAnswerThatWillNotChange(t *testing.T) {
 	require.EqualError(t, err, `wait for operation "op1": no such operation`)
 	require.Equal(t, "op1", got.ID)
 	require.Len(t, manager.requests(), 1)
+}
+
+// outages is a way to a manager that is away during some minutes of the wait and answers else.
+type outages struct {
+	began   time.Time
+	away    func(minute time.Duration) bool
+	refused *http.Response // what a proxy answers in its place; nil: the connection is refused
+}
+
+func (o outages) RoundTrip(r *http.Request) (*http.Response, error) {
+	if o.away(time.Since(o.began) / time.Minute) {
+		if o.refused != nil {
+			return o.refused, nil
+		}
+		return nil, syscall.ECONNREFUSED
+	}
+	w := httptest.NewRecorder()
+	answer(200, operation(pool.OperationRunning, "half way"))(w, r)
+	return w.Result(), nil
+}
+
+func TestWaitEndsWhenNoManagerTellsOfTheOperationForTooLong(t *testing.T) {
+	for name, row := range map[string]struct {
+		absence time.Duration
+		refused *http.Response
+		says    string
+		ends    time.Duration
+	}{
+		"by default":                {0, nil, "no manager answered at http://manager: connection refused", 7 * time.Minute},
+		"as configured":             {time.Hour, nil, "no manager answered at http://manager: connection refused", 62 * time.Minute},
+		"a proxy answers in vain":   {0, &http.Response{StatusCode: 502, Body: http.NoBody}, "Bad Gateway (status 502)", 7 * time.Minute},
+		"never, if it may be so":    {-1, nil, "deadline exceeded", 24 * time.Hour},
+		"sooner than the next poll": {time.Second, nil, "no manager answered", 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				way := outages{time.Now(), func(minute time.Duration) bool { return minute >= 2 }, row.refused}
+				c, err := client.New(client.Config{Endpoint: "http://manager", Transport: way, Absence: row.absence})
+				require.NoError(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+				defer cancel()
+				got, err := c.Wait(ctx, "op1", nil)
+				require.ErrorContains(t, err, row.says)
+				require.Equal(t, operation(pool.OperationRunning, "half way"), got)
+				require.InDelta(t, row.ends, time.Since(way.began), float64(30*time.Second))
+				if ctx.Err() == nil {
+					require.Regexp(t, `; so it has been since 2000-01-01T\S+ \(for \d+`, err.Error())
+				}
+				require.Equal(t, row.refused == nil && ctx.Err() == nil, errors.Is(err, client.ErrUnreachable))
+			})
+		})
+	}
+}
+
+func TestEveryAnswerMakesWaitPatientAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := func(minute time.Duration) bool { return minute%4 != 0 }
+		c, err := client.New(client.Config{Endpoint: "http://manager", Transport: outages{time.Now(), away, nil}})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err = c.Wait(ctx, "op1", nil)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
 }

@@ -19,6 +19,8 @@ var (
 	// ErrNoStore: something was to be read from a data directory in which nothing was ever written. No
 	// manager is started for it. It is a client.ErrUnreachable.
 	ErrNoStore = errors.New("there is no store")
+	// ErrUnanswering: a manager holds the data directory, but nobody reaches it, and there must not be another.
+	ErrUnanswering = errors.New("a manager runs in the data directory, but cannot be reached")
 	// ErrUnsupported: this operating system runs no embedded manager.
 	ErrUnsupported = errors.New("a manager cannot be run on this operating system; set endpoint to a manager that runs elsewhere")
 )

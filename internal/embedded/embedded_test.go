@@ -5,7 +5,9 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -244,21 +246,53 @@ func TestAManagerThatFailsAtItsStartSaysWhy(t *testing.T) {
 	require.Len(t, starts(t, dir), 1, "what fails for good is not tried again and again")
 }
 
-func TestAManagerThatHangsIsNamed(t *testing.T) {
+func TestAManagerThatNobodyReachesIsNamedWithTheWayOut(t *testing.T) {
+	for name, row := range map[string]struct {
+		holder string // what the lock tells
+		hide   func(t *testing.T, dir DataDir)
+		says   []string
+	}{
+		"its socket was removed": {"4711\n", func(*testing.T, DataDir) {}, []string{"manager.sock is not there", "End pid 4711 (kill 4711, "}},
+		"it does not answer": {"4711\n", func(t *testing.T, dir DataDir) {
+			listener, err := net.Listen("unix", dir.Socket())
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = listener.Close() })
+		}, []string{"does not answer on", "End pid 4711 (kill 4711, "}},
+		"it does not say who it is": {"", func(*testing.T, DataDir) {}, []string{"End the process that holds", "manager.lock"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := dataDir(t)
+			require.NoError(t, os.MkdirAll(string(dir), 0o700))
+			lock := flock.New(dir.Lock())
+			taken, err := lock.TryLock()
+			require.NoError(t, err)
+			require.True(t, taken)
+			require.NoError(t, os.WriteFile(dir.Lock(), []byte(row.holder), 0o600))
+			defer func() { require.NoError(t, lock.Unlock()) }()
+			row.hide(t, dir)
+			local := at(t, dir, "0.1.0")
+			local.patience = 200 * time.Millisecond
+			_, err = change(t.Context(), local)
+			require.ErrorIs(t, err, ErrUnanswering)
+			require.ErrorIs(t, err, client.ErrUnreachable)
+			for _, says := range append(row.says, string(dir), "its workers live on, and the next call starts a manager anew") {
+				require.ErrorContains(t, err, says)
+			}
+			require.Empty(t, starts(t, dir), "there must never be two")
+		})
+	}
+}
+
+func TestAManagerWhoseSocketWasRemovedIsStartedAnewOnceItWasEnded(t *testing.T) {
 	dir := dataDir(t)
-	require.NoError(t, os.MkdirAll(string(dir), 0o700))
-	lock := flock.New(dir.Lock())
-	taken, err := lock.TryLock()
-	require.NoError(t, err)
-	require.True(t, taken)
-	require.NoError(t, os.WriteFile(dir.Lock(), []byte("4711\n"), 0o600))
-	defer func() { require.NoError(t, lock.Unlock()) }()
+	first := mustChange(t, at(t, dir, "0.1.0"))
+	require.NoError(t, os.Remove(dir.Socket()))
 	local := at(t, dir, "0.1.0")
 	local.patience = 200 * time.Millisecond
-	_, err = change(t.Context(), local)
-	require.ErrorContains(t, err, "a manager (pid 4711) lives in data directory")
-	require.ErrorContains(t, err, "did not become ready")
-	require.Empty(t, starts(t, dir), "there must never be two")
+	_, err := change(t.Context(), local)
+	require.ErrorContains(t, err, fmt.Sprintf("End pid %d", first))
+	killManager(t, dir)
+	require.NotEqual(t, first, mustChange(t, at(t, dir, "0.1.0")))
 }
 
 func TestACallerWhoGivesUpIsNotToldThatThereIsNoManager(t *testing.T) {

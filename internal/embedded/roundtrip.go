@@ -39,6 +39,8 @@ func (l *Local) RoundTrip(req *http.Request) (*http.Response, error) {
 		switch {
 		case err == nil && !ending(resp):
 			return resp, nil
+		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+			return nil, l.overran(err)
 		case err != nil && !unconnected(err):
 			return nil, err // the manager may have acted on it: the client knows whether to repeat it
 		case wants == stops, starts == maxStarts:
@@ -54,6 +56,14 @@ func (l *Local) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, l.verdict(ctx, err)
 		}
 	}
+}
+
+// overran is the verdict on a request that a manager took and did not answer in its time.
+func (l *Local) overran(err error) error {
+	if pid, running, _ := l.dir.Running(); running {
+		return &verdictError{l.unanswering(pid)}
+	}
+	return err
 }
 
 // again is the request with a body that was not read yet.

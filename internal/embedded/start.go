@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,11 +129,27 @@ func (l *Local) overdue(ctx context.Context, pid int, running bool, s *started) 
 	switch {
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return fmt.Errorf("wait for the manager: %w", context.Cause(ctx))
+	case running && (s == nil || s.exited()):
+		return l.unanswering(pid)
 	case running:
 		return fmt.Errorf("a manager (pid %d) lives in data directory %q, but did not become ready on %s within %s; its log is %s",
 			pid, l.dir, l.dir.Socket(), l.patience, l.dir.Log())
 	}
 	return fmt.Errorf("the manager did not become ready within %s: %w", l.patience, s.failure())
+}
+
+// unanswering says why a manager that runs is not reached, and how to have one again.
+func (l *Local) unanswering(pid int) error {
+	why := "it does not answer on " + l.dir.Socket()
+	if _, err := os.Stat(l.dir.Socket()); errors.Is(err, fs.ErrNotExist) {
+		why = fmt.Sprintf("its socket %s is not there", l.dir.Socket())
+	}
+	end := "the process that holds " + l.dir.Lock()
+	if pid != 0 { // kill 0 would end its caller
+		end = fmt.Sprintf("pid %d (kill %d, or kill -KILL %d if it stays)", pid, pid, pid)
+	}
+	return fmt.Errorf("%w: %s. End %s: its workers live on, and the next call starts a manager anew. Its log is %s",
+		ErrUnanswering, why, end, l.dir.Log())
 }
 
 // launch starts a manager out of the data directory's copy of the program.

@@ -152,7 +152,7 @@ func TestAccInvalidConfigurationsFailAtPlanWithTheirPath(t *testing.T) {
 
 func shownAt(row invalid) string {
 	if strings.HasPrefix(row.at, "timeouts") {
-		return `"soon" must be`
+		return `" must `
 	}
 	return regexp.QuoteMeta(row.at) + `[a-z.]*:`
 }

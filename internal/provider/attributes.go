@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -89,20 +88,6 @@ func poolAttributes(ctx context.Context) map[string]schema.Attribute {
 	}
 	attributes["timeouts"] = timeoutAttributes(ctx)
 	return attributes
-}
-
-func timeoutAttributes(ctx context.Context) schema.Attribute {
-	a := timeouts.Attributes(ctx, timeouts.Opts{
-		Create: true, Update: true, Delete: true,
-		CreateDescription: "Time to wait for the creation, like `10m`. When it has passed, the apply ends with a warning, the creation goes on, and the next apply waits for it again. Left out, only `update.progress_deadline` ends a creation that is stuck.",
-		UpdateDescription: "Time to wait for a change, like `10m`. When it has passed, the apply ends with an error, the change goes on, and the next apply waits for it again.",
-		DeleteDescription: "Time to wait for the destruction, like `10m`. When it has passed, the apply ends with an error that names what is left; the destruction goes on.",
-	})
-	if object, ok := a.(schema.SingleNestedAttribute); ok {
-		object.MarkdownDescription = "How long an apply waits. Left out, it waits until the operation has ended. A change of them alone asks the manager nothing."
-		return object
-	}
-	return a
 }
 
 func specAttributes(ctx context.Context, object *node) map[string]schema.Attribute {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -114,7 +115,9 @@ func TestTheRealProviderDialsWithoutTouchingAnything(t *testing.T) {
 	}{
 		"a directory":      {object{"data_dir": dir}, ""},
 		"an endpoint":      {object{"endpoint": "unix:///run/poolkeeper.sock"}, ""},
-		"no such protocol": {object{"endpoint": "ftp://host"}, `endpoint "ftp://host"`},
+		"no such protocol": {object{"endpoint": "ftp://host"}, `(endpoint): endpoint "ftp://host"`},
+		"a password":       {object{"endpoint": "https://ada:s3cret@host"}, `(endpoint): endpoint "https://xxxxx@host"`},
+		"a line's end":     {object{"endpoint": "https://host", "token": "s3cret\n"}, "(token): the token is not valid text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, err := providerserver.NewProtocol6WithError(New("1.2.3", "/nowhere")())()
@@ -127,6 +130,7 @@ func TestTheRealProviderDialsWithoutTouchingAnything(t *testing.T) {
 			} else {
 				require.Len(t, diagnostics, 1)
 				require.Contains(t, diagnostics[0], row.expected)
+				require.NotContains(t, diagnostics[0], "s3cret")
 			}
 			require.NoDirExists(t, dir)
 		})
@@ -165,4 +169,22 @@ func TestADataSourceReadsAnyPoolByName(t *testing.T) {
 	}
 	require.True(t, v.IsFullyKnown())
 	require.ErrorContains(t, firstError(read("other").Diagnostics), `there is no pool "other"`)
+}
+
+func TestADataSourceIsRefusedANameThatNoPoolCanHave(t *testing.T) {
+	tf := unconfigured(t, nil, noEnvironment())
+	typ := tf.schema.DataSourceSchemas[poolType].ValueType()
+	for name, valid := range map[any]bool{"web": true, unknown: true, "": false, "p_0123456789": false, "Web": false, strings.Repeat("a", 64): false} {
+		resp, err := tf.server.ValidateDataResourceConfig(t.Context(), &tfprotov6.ValidateDataResourceConfigRequest{
+			TypeName: poolType, Config: tf.dynamic(typ, value(t, typ, object{"name": name})),
+		})
+		require.NoError(t, err)
+		if valid {
+			require.Empty(t, summaries(resp.Diagnostics), name)
+			continue
+		}
+		require.Len(t, resp.Diagnostics, 1, name)
+		require.Equal(t, "name", dotted(resp.Diagnostics[0].Attribute))
+		require.Contains(t, resp.Diagnostics[0].Detail, "DNS")
+	}
 }

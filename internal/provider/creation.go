@@ -40,7 +40,8 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w)
+	view := viewAfter(ctx, manager, accepted, w)
+	resp.State.Raw = stateAfter(req.Plan.Raw, view)
 	var m memory
 	m.remember(accepted.Pool)
 	if m.Manager, err = r.managerID(ctx); err != nil {
@@ -48,32 +49,24 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 			"The next plan asks again. Until then the pool cannot be told from one of another manager: "+err.Error())
 	}
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
-	resp.Diagnostics.Append(creationEnded(d.spec.Name, w)...)
+	resp.Diagnostics.Append(creationEnded(view, w)...)
 }
 
 // creationEnded says how a creation that was accepted came out.
-func creationEnded(name string, w wait) (diags diag.Diagnostics) {
-	if w.ending != ended {
-		diags.AddWarning(fmt.Sprintf("Pool %q is still being created", name),
-			fmt.Sprintf("%s Operation %s goes on without it. The pool is in the state; the next apply waits for it again.", w.why(), w.operation.ID))
-		return diags
-	}
-	switch w.operation.Phase {
-	case pool.OperationFailed:
-		return failure(fmt.Sprintf("Pool %q could not be created", name), w.operation,
+func creationEnded(view pool.View, w wait) (diags diag.Diagnostics) {
+	switch {
+	case w.cutShortBy(view):
+		return destroyedMeanwhile(view, w, "created")
+	case w.ending != ended:
+		diags.AddWarning(fmt.Sprintf("Pool %q is still being created", view.Name),
+			fmt.Sprintf("%s %s The pool is in the state; the next apply waits for it again.", w.why(), w.goesOn()))
+	case w.operation.Phase == pool.OperationFailed:
+		return failure(fmt.Sprintf("Pool %q could not be created", view.Name), w.operation,
 			"The pool exists and its manager keeps trying. It is marked as tainted: the next apply destroys it and creates it anew. To keep it, mend the configuration and run terraform untaint before the next apply.")
-	case pool.OperationSuperseded:
-		diags.AddWarning(supersededSummary(name), supersededDetail(w.operation))
+	case w.operation.Phase == pool.OperationSuperseded:
+		diags.AddWarning(supersededSummary(view.Name), supersededDetail(w.operation))
 	}
 	return diags
-}
-
-func supersededSummary(name string) string {
-	return fmt.Sprintf("Pool %q was changed by somebody else meanwhile", name)
-}
-
-func supersededDetail(op pool.Operation) string {
-	return fmt.Sprintf("Operation %s (%s) was taken over before it ended: %s. The next plan shows what differs now.", op.ID, op.Kind, op.Reason)
 }
 
 func creationRefused(name string, err error) (diags diag.Diagnostics) {

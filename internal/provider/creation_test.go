@@ -91,7 +91,7 @@ func TestWhoeverStopsWaitingForACreationGetsTheStateAndAWarning(t *testing.T) {
 		}, "told to stop", true},
 		"the timeout passes":          {object{"create": "50ms"}, func(*core, *fakeManager) {}, "timeout of 50ms passed", false},
 		"a timeout of nothing passes": {object{"create": "0s"}, func(*core, *fakeManager) {}, "timeout of 0s passed", false},
-		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "cannot be asked any more", false},
+		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "goes on while its manager runs, and when it is back", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()

@@ -59,7 +59,7 @@ func destructionEnded(name string, w wait, remains string) (diags diag.Diagnosti
 	switch {
 	case w.ending != ended:
 		diags.AddError(fmt.Sprintf("Pool %q is still being destroyed", name),
-			fmt.Sprintf("%s Operation %s goes on without it; destroy again to wait for its end.\n\n%s", w.why(), op.ID, remains))
+			fmt.Sprintf("%s %s Destroy again to wait for its end.\n\n%s", w.why(), w.goesOn(), remains))
 	case op.Phase == pool.OperationFailed:
 		return failure(fmt.Sprintf("Pool %q could not be destroyed", name), op, remains+"\n\nDestroy again to try again.")
 	default:

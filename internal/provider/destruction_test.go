@@ -47,17 +47,18 @@ func TestADestroyOfWhatIsGoneIsFine(t *testing.T) {
 }
 
 func TestADestroyThatLeavesSomethingSaysWhatAndKeepsThePool(t *testing.T) {
-	stop := func(tf *core) {
+	stop := func(tf *core, _ *fakeManager) {
 		_, err := tf.server.StopProvider(context.Background(), &tfprotov6.StopProviderRequest{})
 		require.NoError(tf.t, err)
 	}
 	for name, row := range map[string]struct {
 		timeouts any
-		stop     func(tf *core)
+		stop     func(tf *core, fake *fakeManager)
 		expected string
 	}{
-		"the timeout passes":        {object{"delete": "50ms"}, nil, "timeout of 50ms passed"},
-		"Terraform is told to stop": {nil, stop, "told to stop"},
+		"the timeout passes":          {object{"delete": "50ms"}, nil, "timeout of 50ms passed"},
+		"Terraform is told to stop":   {nil, stop, "told to stop"},
+		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "goes on while its manager runs, and when it is back"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()
@@ -68,7 +69,7 @@ func TestADestroyThatLeavesSomethingSaysWhatAndKeepsThePool(t *testing.T) {
 			go func() { destroyed <- tf.destroy() }()
 			if row.stop != nil {
 				fake.awaited(t)
-				row.stop(tf)
+				row.stop(tf, fake)
 			}
 			err := firstError(<-destroyed)
 			require.ErrorContains(t, err, row.expected)

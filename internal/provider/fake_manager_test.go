@@ -76,6 +76,7 @@ func (f *fakeManager) next(prefix string) string {
 func (f *fakeManager) accept(v *pool.View, kind pool.OperationKind, change pool.Change, c client.Change) api.Accepted {
 	if before := v.Status.Operation; before != nil && !before.Phase.Ended() {
 		before.Phase, before.Reason = pool.OperationSuperseded, "superseded by another change"
+		f.announce()
 	}
 	op := &pool.Operation{ID: f.next("op"), PoolUID: v.UID, PoolName: v.Name, Kind: kind, Change: change, Phase: pool.OperationRunning, Author: "tester", Comment: c.Reason}
 	f.ops[op.ID] = op

@@ -3,11 +3,13 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -61,8 +63,11 @@ func (m *memory) remember(view pool.View) {
 
 // whereabouts says which manager has the pool if err is that none was reached.
 func (m memory) whereabouts(err error) string {
-	if !isUnreachable(err) || m.Manager == "" {
+	switch {
+	case !isUnreachable(err), m.Manager == "":
 		return ""
+	case errors.Is(err, embedded.ErrUnanswering): // which says what to do
+		return fmt.Sprintf("It is with manager %s.", m.Manager)
 	}
 	return fmt.Sprintf("It is with manager %s, which was not reached. Set the provider's endpoint or data_dir to that manager, or start it.", m.Manager)
 }

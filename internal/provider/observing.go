@@ -53,15 +53,20 @@ func withHost(runtime tftypes.Value, host string) (tftypes.Value, bool) {
 }
 
 // report is what the manager tells of the pool, by attribute. The kind of the last change stays until
-// another operation has taken place: it is what the plan announced.
+// another operation has taken place: it is what the plan announced. An operation that old workers stand in the
+// way of is rolling, whatever was asked for with it: it carries on with a rollout that had not ended.
 func report(before tftypes.Value, view pool.View) map[string]tftypes.Value {
 	values := map[string]tftypes.Value{}
 	for _, r := range reportedAttributes {
 		values[r.name] = r.read(view)
 	}
 	last := textAt(before, lastChange)
-	if op := view.Status.Operation; last != "" && op != nil && textAt(before, "operation.id") == op.ID {
+	switch op := view.Status.Operation; {
+	case op == nil:
+	case last != "" && textAt(before, "operation.id") == op.ID:
 		values[lastChange] = text(last)
+	case view.Status.Old > 0 && op.Phase != pool.OperationSucceeded:
+		values[lastChange] = text(lastRolling)
 	}
 	return values
 }

@@ -38,10 +38,14 @@ func planDestruction(prior tftypes.Value) (diags diag.Diagnostics) {
 // planUpdate announces a change of a pool that exists, out of prior state, the proposed values and the
 // table of changes alone.
 func planUpdate(prior, proposed tftypes.Value) planned {
+	if isBeingDestroyed(prior) {
+		return planSuccessor(prior, proposed)
+	}
+	newest := newestOperation(prior)
 	if proposed.Equal(prior) { // what most plans of most pools come to
 		values := map[string]tftypes.Value{}
-		diags := planAttachment(prior, proposed, values)
-		return planned{value: withValues(proposed, values), diags: diags}
+		newest.attach(proposed, values)
+		return planned{value: withValues(proposed, values), diags: newest.warning(pool.ChangeNone, pool.ChangeNone)}
 	}
 	before, after := declare(prior), declare(proposed)
 	certain, possible := pool.ChangeNone, pool.ChangeNone
@@ -74,12 +78,14 @@ func planUpdate(prior, proposed tftypes.Value) planned {
 	switch {
 	case len(p.replaces) > 0:
 		p.diags.Append(planDestruction(prior)...)
+		p.diags.Append(warnOfHost(prior, after)...)
 		unknownReported(proposed, values, func(reported) bool { return true })
 	case possible == pool.ChangeNone:
 		for _, r := range reportedAttributes {
 			values[r.name] = valueAt(prior, r.name)
 		}
-		p.diags.Append(planAttachment(prior, proposed, values)...)
+		newest.attach(proposed, values)
+		p.diags.Append(newest.warning(certain, possible)...)
 	default:
 		for _, r := range reportedAttributes {
 			if !r.moves {
@@ -87,24 +93,16 @@ func planUpdate(prior, proposed tftypes.Value) planned {
 			}
 		}
 		unknownReported(proposed, values, func(r reported) bool { return r.moves })
+		p.diags.Append(newest.warning(certain, possible)...)
+		if newest.rolls { // and goes on to do so under whatever is changed beside it
+			certain, possible = pool.ChangeRolling, pool.ChangeRolling
+		}
 		if announced(certain) == announced(possible) && certain != pool.ChangeNone {
 			values[lastChange] = text(announced(certain))
 		}
 	}
 	p.value = withValues(proposed, values)
 	return p
-}
-
-const hostPath = "runtime.process.host"
-
-// movesHost says whether what is declared would take the pool to another host than it is on. Declaring no
-// host, or the one that the manager chose, does not.
-func movesHost(prior tftypes.Value, after declared) bool {
-	if after.unknown[hostPath] {
-		return true
-	}
-	host := after.spec.Runtime.Host()
-	return host != "" && host != textAt(prior, "host")
 }
 
 // writtenBefore keeps the older spelling of every value that only is written in another way.
@@ -129,30 +127,6 @@ func unknownReported(proposed tftypes.Value, values map[string]tftypes.Value, wh
 			values[r.name] = tftypes.NewValue(valueAt(proposed, r.name).Type(), tftypes.UnknownValue)
 		}
 	}
-}
-
-// planAttachment makes a plan without a change of the spec not empty while the newest operation has not
-// reached what was asked for, so that an apply waits for it or tries again.
-func planAttachment(prior, proposed tftypes.Value, values map[string]tftypes.Value) (diags diag.Diagnostics) {
-	name, id, kind := textAt(prior, "name"), textAt(prior, "operation.id"), textAt(prior, "operation.kind")
-	reason := textAt(prior, "operation.reason")
-	phase := pool.OperationPhase(textAt(prior, "operation.phase"))
-	if phase != pool.OperationRunning && phase != pool.OperationFailed {
-		return nil
-	}
-	switch {
-	case kind == string(pool.OperationDelete):
-		diags.AddWarning(fmt.Sprintf("Pool %q is being destroyed", name),
-			fmt.Sprintf("Operation %s (%s) destroys it, which cannot be undone. Destroy it to wait for the end of that, or to try again; a later plan then creates the pool anew.%s", id, phase, because(reason)))
-	case phase == pool.OperationRunning:
-		diags.AddWarning(fmt.Sprintf("Pool %q: the last change is still under way", name),
-			fmt.Sprintf("Operation %s (%s) has not ended. An apply waits for it.%s", id, kind, because(reason)))
-	default:
-		diags.AddWarning(fmt.Sprintf("Pool %q: the last change failed", name),
-			fmt.Sprintf("Operation %s (%s) failed. An apply tries it again.%s", id, kind, because(reason)))
-	}
-	unknownReported(proposed, values, func(r reported) bool { return r.moves && r.name != lastChange })
-	return diags
 }
 
 func because(reason string) string {

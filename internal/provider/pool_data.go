@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
@@ -25,7 +26,7 @@ func (d *poolData) Metadata(_ context.Context, req datasource.MetadataRequest, r
 
 func (d *poolData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	attributes := dataAttributes(specTree())
-	attributes["name"] = schema.StringAttribute{Required: true, MarkdownDescription: "Name of the pool."}
+	attributes["name"] = schema.StringAttribute{Required: true, MarkdownDescription: "Name of the pool.", Validators: nameValidators()}
 	for _, r := range reportedAttributes {
 		attributes[r.name] = r.dataAttribute()
 	}
@@ -64,6 +65,12 @@ func (d *poolData) Read(ctx context.Context, req datasource.ReadRequest, resp *d
 		"runtime": hostedBy(t.AttributeTypes["runtime"], view.Host),
 		"status":  statusValue(t.AttributeTypes["status"], view.Status),
 	})
+}
+
+// nameValidators judge a name as they do for the resource. A uid, above all, is no name.
+func nameValidators() []validator.String {
+	field, _ := pool.FieldAt("name")
+	return []validator.String{leafValidator{field}}
 }
 
 // hostedBy is the runtime of a pool whose workers are processes of a host.

@@ -82,20 +82,25 @@ func (r *poolResource) ModifyPlan(_ context.Context, req resource.ModifyPlanRequ
 	}
 }
 
-// stateAfter is the state after an apply: what was planned, and what the manager tells now. A pool that
-// cannot be read any more is shown as it was when the change was accepted.
-func stateAfter(ctx context.Context, manager client.Manager, plan tftypes.Value, accepted client.Accepted, w wait) tftypes.Value {
-	view := accepted.Pool
-	view.Status.Operation = &w.operation
+// viewAfter is the pool after an apply, as the manager tells now. A pool that cannot be read any more is
+// shown as it was when the change was accepted.
+func viewAfter(ctx context.Context, manager client.Manager, accepted client.Accepted, w wait) pool.View {
 	read, ref := manager.PoolByUID, accepted.Pool.UID
 	if w.ending == interrupted {
 		// Asking by the uid claims the pool. A Terraform that is told to stop twice does not keep this state,
 		// and could then not take up the pool that it has begun.
 		read, ref = manager.Pool, accepted.Pool.Name
 	}
-	if newest, err := read(ctx, ref); err == nil && newest.UID == accepted.Pool.UID {
-		view = newest
+	if now, err := read(ctx, ref); err == nil && now.UID == accepted.Pool.UID {
+		return now
 	}
+	view := accepted.Pool
+	view.Status.Operation = &w.operation
+	return view
+}
+
+// stateAfter is the state after an apply: what was planned, and what the manager tells.
+func stateAfter(plan tftypes.Value, view pool.View) tftypes.Value {
 	values := report(plan, view)
 	if last := valueAt(plan, lastChange); last.IsKnown() {
 		values[lastChange] = last

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime"
 
@@ -111,7 +112,10 @@ func (p *poolkeeper) Configure(ctx context.Context, req provider.ConfigureReques
 	manager, err := p.dial(ctx, s)
 	if err != nil {
 		at := path.Root("data_dir")
-		if s.endpoint != "" {
+		switch {
+		case errors.Is(err, client.ErrToken):
+			at = path.Root("token")
+		case s.endpoint != "":
 			at = path.Root("endpoint")
 		}
 		resp.Diagnostics.AddAttributeError(at, "The manager cannot be reached", err.Error())

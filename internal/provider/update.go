@@ -55,10 +55,11 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	resp.State.Raw = stateAfter(ctx, manager, req.Plan.Raw, accepted, w)
+	view := viewAfter(ctx, manager, accepted, w)
+	resp.State.Raw = stateAfter(req.Plan.Raw, view)
 	m.remember(accepted.Pool)
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
-	resp.Diagnostics.Append(updateEnded(d.spec.Name, w)...)
+	resp.Diagnostics.Append(updateEnded(view, w)...)
 }
 
 // asksNothing: a plan that leaves the operation as it is changes only what Terraform itself keeps, like
@@ -66,18 +67,18 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 func asksNothing(plan tftypes.Value) bool { return valueAt(plan, "operation").IsFullyKnown() }
 
 // updateEnded says how a change that was accepted came out.
-func updateEnded(name string, w wait) (diags diag.Diagnostics) {
-	if w.ending != ended {
-		diags.AddError(fmt.Sprintf("Pool %q is still being updated", name),
-			fmt.Sprintf("%s Operation %s goes on without it. The next apply waits for it again.", w.why(), w.operation.ID))
-		return diags
-	}
-	switch w.operation.Phase {
-	case pool.OperationFailed:
-		return failure(fmt.Sprintf("Pool %q could not be updated", name), w.operation,
+func updateEnded(view pool.View, w wait) (diags diag.Diagnostics) {
+	switch {
+	case w.cutShortBy(view):
+		return destroyedMeanwhile(view, w, "updated")
+	case w.ending != ended:
+		diags.AddError(fmt.Sprintf("Pool %q is still being updated", view.Name),
+			fmt.Sprintf("%s %s The next apply waits for it again.", w.why(), w.goesOn()))
+	case w.operation.Phase == pool.OperationFailed:
+		return failure(fmt.Sprintf("Pool %q could not be updated", view.Name), w.operation,
 			"The pool has the new spec, and its manager keeps trying. Mend the configuration and apply again.")
-	case pool.OperationSuperseded:
-		diags.AddError(supersededSummary(name), supersededDetail(w.operation)+" Plan again.")
+	case w.operation.Phase == pool.OperationSuperseded:
+		diags.AddError(supersededSummary(view.Name), supersededDetail(w.operation)+" Plan again.")
 	}
 	return diags
 }

@@ -61,7 +61,10 @@ func TestAnUpdateThatFailedIsAnErrorAndTheNextApplyTriesAgain(t *testing.T) {
 	require.Len(t, fake.ops, ops+1, "another attempt was made")
 
 	tf.refresh()
-	tf.reaches(web())
+	p = tf.plan(web())
+	require.Len(t, p.diagnostics, 1)
+	require.Contains(t, summaries(p.diagnostics)[0], "What changes now takes its place")
+	require.Empty(t, summaries(tf.apply(p)))
 	tf.refresh()
 	require.True(t, tf.plan(web()).empty(tf))
 }
@@ -92,7 +95,7 @@ func TestWhoeverStopsWaitingForAnUpdateGetsAnErrorAndTheNewState(t *testing.T) {
 			require.NoError(tf.t, err)
 		}, "told to stop"},
 		"the timeout passes":          {object{"update": "50ms"}, func(*core, *fakeManager) {}, "timeout of 50ms passed"},
-		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "cannot be asked any more"},
+		"the manager is out of reach": {nil, func(_ *core, fake *fakeManager) { fake.lose() }, "goes on while its manager runs, and when it is back"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()

@@ -64,6 +64,8 @@ var invalidConfigs = []invalid{
 	{"too small a log", web(at("logs.max_size", "1KiB")), "logs.max_size", "4KiB"},
 	{"too many logs", web(at("logs.keep", 101)), "logs.keep", "range"},
 	{"no timeout", web(at("timeouts.create", "soon")), "timeouts.create", "time"},
+	{"a negative timeout", web(at("timeouts.create", "-5s")), "timeouts.create", "from 0s"},
+	{"another negative timeout", web(at("timeouts.delete", "-1ms")), "timeouts.delete", "from 0s"},
 }
 
 func TestAnInvalidConfigurationFailsAtItsAttributeOnce(t *testing.T) {

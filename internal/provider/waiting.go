@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
@@ -80,6 +77,14 @@ func (w wait) why() string {
 	return ""
 }
 
+// goesOn says what becomes of the operation that nobody waits for any more.
+func (w wait) goesOn() string {
+	if w.ending == outOfReach {
+		return fmt.Sprintf("Operation %s goes on while its manager runs, and when it is back.", w.operation.ID)
+	}
+	return fmt.Sprintf("Operation %s goes on without it.", w.operation.ID)
+}
+
 // lastWords bounds the calls that a stopping Terraform still has to wait for.
 const lastWords = 15 * time.Second
 
@@ -100,18 +105,4 @@ func graced(ctx context.Context) (context.Context, context.CancelFunc) {
 		timer.Stop()
 		cancel()
 	}
-}
-
-// attributeReader is a plan or a state.
-type attributeReader interface {
-	GetAttribute(ctx context.Context, at path.Path, target any) diag.Diagnostics
-}
-
-// timeoutOf reads one of the timeouts; there is no default.
-func timeoutOf(ctx context.Context, from attributeReader, which func(timeouts.Value, context.Context, time.Duration) (time.Duration, diag.Diagnostics)) (time.Duration, diag.Diagnostics) {
-	var t timeouts.Value
-	if diags := from.GetAttribute(ctx, path.Root("timeouts"), &t); diags.HasError() {
-		return noTimeout, diags
-	}
-	return which(t, ctx, noTimeout)
 }

@@ -56,6 +56,28 @@ func TestAnAnswerOnItsWayIsNotLostWhenTerraformIsToldToStop(t *testing.T) {
 	}
 }
 
+// A manager may take some seconds to tell a creator that comes back from one that still waits.
+func TestACreationThatIsAcceptedSlowlySurvivesBeingToldToStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := newFake()
+		fake.hold()
+		tf := newTerraform(t, fake)
+		time.AfterFunc(6*time.Second, fake.shut())
+		time.AfterFunc(time.Second, func() {
+			_, err := tf.server.StopProvider(t.Context(), &tfprotov6.StopProviderRequest{})
+			require.NoError(t, err)
+		})
+		began := time.Now()
+		diagnostics := tf.apply(tf.plan(web()))
+		require.Equal(t, 6*time.Second, time.Since(began), "the answer is waited for, and nothing after it")
+		require.NoError(t, firstError(diagnostics), "nothing is tainted")
+		require.Len(t, diagnostics, 1)
+		require.Contains(t, summaries(diagnostics)[0], "is still being created")
+		require.Equal(t, fake.named("web").UID, tf.shown("id"))
+		require.Equal(t, []string{"Create web"}, fake.mutations())
+	})
+}
+
 func TestAGracedContextEndsAWhileAfterItsParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, stop := context.WithCancel(t.Context())

@@ -1,0 +1,85 @@
+package provider
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// unreachedPhases are the phases in which the newest operation has not reached what was asked for, and what a
+// plan says of it. In any other phase it leaves nothing to do.
+var unreachedPhases = map[pool.OperationPhase]struct {
+	summary string
+	stands  string // how it stands
+	applied string // what an apply does about it
+}{
+	pool.OperationRunning: {"the last change is still under way", "has not ended", "An apply waits for it"},
+	pool.OperationFailed:  {"the last change failed", "failed", "An apply tries it again"},
+}
+
+// newest is the newest operation of a pool, as a state tells of it.
+type newest struct {
+	pool, id, kind, reason string
+
+	phase pool.OperationPhase
+	rolls bool // it has workers still to replace
+}
+
+func newestOperation(prior tftypes.Value) newest {
+	n := newest{
+		pool: textAt(prior, "name"), id: textAt(prior, "operation.id"), kind: textAt(prior, "operation.kind"),
+		reason: textAt(prior, "operation.reason"), phase: pool.OperationPhase(textAt(prior, "operation.phase")),
+	}
+	n.rolls = n.isUnreached() && textAt(prior, lastChange) == lastRolling
+	return n
+}
+
+func (n newest) isUnreached() bool {
+	_, unreached := unreachedPhases[n.phase]
+	return unreached
+}
+
+// attach makes a plan that changes nothing not empty, so that an apply waits for the operation or tries again.
+func (n newest) attach(proposed tftypes.Value, values map[string]tftypes.Value) {
+	if n.isUnreached() {
+		unknownReported(proposed, values, func(r reported) bool { return r.moves && r.name != lastChange })
+	}
+}
+
+// warning says what becomes of the operation by an apply whose own change is at least one and at most the other.
+func (n newest) warning(certain, possible pool.Change) (diags diag.Diagnostics) {
+	says, unreached := unreachedPhases[n.phase]
+	if !unreached {
+		return nil
+	}
+	applied := says.applied + "."
+	switch {
+	case certain == pool.ChangeRolling:
+		applied = "What changes now takes its place."
+	case possible != pool.ChangeNone:
+		applied = says.applied + ", together with what changes now."
+	}
+	diags.AddWarning(fmt.Sprintf("Pool %q: %s", n.pool, says.summary),
+		fmt.Sprintf("Operation %s (%s) %s. %s%s", n.id, n.kind, says.stands, applied, because(n.reason)))
+	return diags
+}
+
+// isBeingDestroyed: a destroy that was accepted is final, however its operation stands.
+func isBeingDestroyed(prior tftypes.Value) bool {
+	return textAt(prior, "operation.kind") == string(pool.OperationDelete)
+}
+
+// planSuccessor announces another pool in the place of one that is being destroyed: the apply joins the
+// destroy, and then creates.
+func planSuccessor(prior, proposed tftypes.Value) planned {
+	n := newestOperation(prior)
+	values := map[string]tftypes.Value{}
+	unknownReported(proposed, values, func(reported) bool { return true })
+	p := planned{value: withValues(proposed, values), replaces: []string{"id"}, diags: warnOfHost(prior, declare(proposed))}
+	p.diags.AddWarning(fmt.Sprintf("Pool %q is being destroyed", n.pool),
+		fmt.Sprintf("Operation %s (%s) destroys it, which cannot be undone. An apply waits for the end of that, or tries again if it failed, and then creates the pool anew.%s", n.id, n.phase, because(n.reason)))
+	return p
+}
