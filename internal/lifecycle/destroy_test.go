@@ -281,15 +281,16 @@ func TestANewDeleteOfAWorkerThatCannotBeRemovedHasItsTime(t *testing.T) {
 
 func TestWhatADestroyCannotEndIsOnRecord(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
-		s.world.trouble = func(call, _ string) error {
-			if call == "sweep" {
+		uid := s.created(spec(1)).Pool.UID
+		id := s.living("web")[0].ID
+		s.world.trouble = func(call, workerID string) error {
+			if call == "sweep" && workerID == id {
 				return errTest
 			}
 			return nil
 		}
-		uid := s.created(spec(1)).Pool.UID
-		id := s.living("web")[0].ID
 		s.world.crash(id)
+		synctest.Wait()
 		s.succeeds(s.change(spec(0)))
 		s.succeeds(s.destroy("web"))
 		events := s.events(uid)
