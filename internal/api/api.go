@@ -127,6 +127,7 @@ const (
 	ProblemStale        = "stale"                  // 412: If-Match is not the newest
 	ProblemPrecondition = "precondition-required"  // 428: If-Match or If-None-Match is missing
 	ProblemKeyReused    = "idempotency-key-reused" // 422
+	ProblemNoRollout    = "no-rollout"             // 409: there is nothing of the kind to steer
 	ProblemLeaseEnded   = "lease-ended"            // 410: the lease is over; the problem says how
 	ProblemOtherManager = "other-manager"          // 421
 	ProblemStopping     = "stopping"               // 503: the manager is ending

@@ -227,13 +227,16 @@ func placed(spec pool.Spec, p pool.Pool) pool.Spec {
 	return spec
 }
 
+// tryAgain are the outcomes after which the same spec is asked for anew.
+var tryAgain = map[pool.OperationPhase]bool{pool.OperationFailed: true, pool.OperationReverted: true, pool.OperationCanceled: true}
+
 // again answers a spec that the pool has already.
 func (m *Manager) again(tx store.Writer, by Request, p pool.Pool) (Accepted, error) {
 	newest, err := tx.Operation(p.OperationID)
 	if err != nil {
 		return Accepted{}, err
 	}
-	if newest.Phase != pool.OperationFailed {
+	if !tryAgain[newest.Phase] {
 		return Accepted{Pool: p, Operation: newest}, nil
 	}
 	return m.accept(tx, by, p, pool.OperationUpdate, pool.ChangeNone, pool.EventPoolUpdated, "another attempt")
@@ -266,6 +269,10 @@ func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.Ope
 	}
 	p.Generation++
 	p.OperationID, p.UpdatedAt, o.Generation = o.ID, now, p.Generation
+	if p.Paused && kind != pool.OperationDelete {
+		o.Phase, o.Reason = pool.OperationPaused, "the pool is paused"
+	}
+	inherits := change != pool.ChangeRolling && p.Good.Revision == p.Revision && p.Revision > 0
 	if change != pool.ChangeNone && kind != pool.OperationRestart || p.Revision == 0 {
 		p.Revision++
 		err := tx.InsertRevision(pool.Revision{
@@ -274,6 +281,9 @@ func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.Ope
 		if err != nil {
 			return Accepted{}, err
 		}
+	}
+	if inherits { // it has the template that is good
+		p.Good.Revision = p.Revision
 	}
 	if err := tx.UpdatePool(p); err != nil {
 		return Accepted{}, err

@@ -98,13 +98,17 @@ func (c *controller) step(ctx context.Context) (time.Time, error) {
 	for _, f := range facts {
 		d.take(f)
 	}
+	base := d.pool.Generation
 	d.plan(c.m.config.Plan)
-	if err := c.commit(ctx, d); err != nil {
+	if err := c.commit(ctx, d, base); err != nil {
 		c.putBack(facts, false)
 		c.resumed = resumed
 		return time.Time{}, err
 	}
 	c.state = d.state
+	if d.poolMoved {
+		c.changed() // the good revision may be another one
+	}
 	c.follow(ctx, d)
 	return c.due(d), nil
 }
@@ -120,9 +124,27 @@ func (c *controller) reread(ctx context.Context, changed bool) error {
 			if c.state.operations, err = r.RunningOperations(c.uid); err != nil {
 				return err
 			}
+			if err := c.readGood(r); err != nil {
+				return err
+			}
 		}
 		return c.readMarks(r)
 	})
+}
+
+// readGood reads the revision that a failed rollout returns to.
+func (c *controller) readGood(r store.Reader) error {
+	number := c.state.pool.Good.Revision
+	if number == 0 {
+		c.state.good = nil
+		return nil
+	}
+	if c.state.good != nil && c.state.good.Number == number {
+		return nil
+	}
+	good, err := r.Revision(c.uid, number)
+	c.state.good = &good
+	return err
 }
 
 // readMarks reads the marks of the pool's workers, and who holds leases on those that drain.
@@ -148,23 +170,33 @@ func (c *controller) readMarks(r store.Reader) error {
 }
 
 // commit journals a draft in one transaction.
-func (c *controller) commit(ctx context.Context, d *draft) error {
+func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 	if d.empty() {
 		return nil
 	}
 	for i, o := range d.closed {
-		d.closed[i].LogTail = c.tails(ctx, d.culprits[o.ID])
+		if tail := c.tails(ctx, d.culprits[o.ID]); tail != "" {
+			d.closed[i].LogTail = tail
+			if j := d.operation(o.ID); j >= 0 {
+				d.operations[j].LogTail = tail // it goes on
+			}
+		}
 	}
 	return c.m.config.Store.Update(ctx, func(tx store.Writer) error {
 		p, err := tx.Pool(c.uid)
 		if err != nil {
 			return err
 		}
-		if p.Generation != d.pool.Generation {
+		if p.Generation != base || p.Paused != d.pool.Paused {
 			return errStale
 		}
+		if d.revision != nil {
+			if err := tx.InsertRevision(*d.revision); err != nil {
+				return err
+			}
+		}
 		if d.poolMoved {
-			d.pool.Claimed = p.Claimed // the only thing that changes without a generation
+			d.pool.Claimed = p.Claimed // which changes without a generation
 			if err := tx.UpdatePool(d.pool); err != nil {
 				return err
 			}

@@ -33,6 +33,7 @@ type state struct {
 	strangers  []runtime.Found        // foreign instances of the pool, which nobody but a person may stop
 	// contracts are the specs that workers are treated by, by their template's hash: the newest with that template.
 	contracts map[string]pool.Spec
+	good      *pool.Revision             // what a failed rollout returns to; nil if none is known
 	readings  map[string]planner.Reading // of active jobs, by worker id
 	holders   map[string]string          // of leases on draining workers, by worker id
 }
@@ -47,6 +48,7 @@ type draft struct {
 	changed   map[string]bool // ids of workers to record
 	ended     []pool.Worker
 	closed    []pool.Operation // operations that ended, or whose progress changed
+	revision  *pool.Revision   // the newest one, if it is to be recorded
 	poolMoved bool
 	events    []pool.Event
 	effects   []effect
@@ -103,6 +105,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 		Workers:    d.workers,
 		Vacancies:  d.vacancies,
 		Contracts:  contracts,
+		Good:       d.baseline(),
 		Readings:   d.readings,
 		Holders:    d.holders,
 	})
@@ -115,6 +118,9 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 	}
 	if !destroyed {
 		return // the outcome has to wait for the clean-up
+	}
+	for _, t := range r.Turns {
+		d.turn(t)
 	}
 	for _, p := range r.Progress {
 		d.progress(p)
@@ -201,14 +207,18 @@ func (d *draft) act(a planner.Action) bool {
 
 // launch journals a worker; it is started once the journal is written.
 func (d *draft) launch(a planner.Action) {
+	revision, hash, spec := d.pool.Revision, d.target, d.pool.Spec
+	if a.Good {
+		revision, hash, spec = d.good.Number, d.baseline().Hash, d.good.Spec
+	}
 	w := pool.Worker{
 		ID:           d.newID(),
 		PoolUID:      d.pool.UID,
 		State:        pool.WorkerPending,
 		Health:       pool.HealthUnknown,
-		Revision:     d.pool.Revision,
-		TemplateHash: d.target,
-		Slots:        d.pool.Spec.Leases.Slots,
+		Revision:     revision,
+		TemplateHash: hash,
+		Slots:        spec.Leases.Slots,
 		Replaces:     a.Replaces,
 		Attempt:      a.Attempt,
 		Reason:       a.Reason,
@@ -218,7 +228,7 @@ func (d *draft) launch(a planner.Action) {
 	d.workers = append(d.workers, w)
 	d.changed[w.ID] = true
 	d.note(pool.EventWorkerLaunching, w.ID, "launching: "+a.Reason)
-	d.effect(effect{kind: effectLaunch, worker: w, template: d.pool.Spec.Worker})
+	d.effect(effect{kind: effectLaunch, worker: w, template: spec.Worker})
 }
 
 // move takes a worker one step further out of service.
@@ -271,8 +281,12 @@ func (d *draft) open() {
 	}
 }
 
+func (d *draft) operation(id string) int {
+	return slices.IndexFunc(d.operations, func(o pool.Operation) bool { return o.ID == id })
+}
+
 func (d *draft) progress(p planner.Progress) {
-	i := slices.IndexFunc(d.operations, func(o pool.Operation) bool { return o.ID == p.OperationID })
+	i := d.operation(p.OperationID)
 	d.operations[i].Remaining, d.operations[i].Deadline = p.Remaining, p.Deadline
 	d.closed = append(d.closed, d.operations[i])
 }
@@ -293,9 +307,16 @@ func (d *draft) converged(yes bool) {
 }
 
 func (d *draft) outcome(out planner.Outcome) {
-	i := slices.IndexFunc(d.operations, func(o pool.Operation) bool { return o.ID == out.OperationID })
+	i := d.operation(out.OperationID)
 	o := d.operations[i]
+	if !out.Phase.Ended() {
+		d.falter(i, out)
+		return
+	}
 	o.Phase, o.Reason, o.EndedAt = out.Phase, out.Reason, d.now
+	if out.Phase == pool.OperationSucceeded && rolls(o) {
+		d.pool.Good, d.poolMoved = pool.Template{Revision: d.pool.Revision, Restarts: d.pool.Restarts}, true
+	}
 	if d.pool.Phase == pool.PhaseDestroyed && o.Reason == "" {
 		o.Reason = strings.TrimPrefix(d.remains(), "; ") // it is done, and this is left
 	}
@@ -360,7 +381,7 @@ func (d *draft) effect(e effect) { d.effects = append(d.effects, e) }
 
 // empty says that there is nothing to record.
 func (d *draft) empty() bool {
-	return len(d.changed) == 0 && len(d.ended) == 0 && len(d.closed) == 0 && len(d.events) == 0 && !d.poolMoved
+	return len(d.changed) == 0 && d.revision == nil && len(d.ended) == 0 && len(d.closed) == 0 && len(d.events) == 0 && !d.poolMoved
 }
 
 // rows are the workers to record, living and ended.

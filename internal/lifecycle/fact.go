@@ -68,6 +68,9 @@ func (d *draft) take(f fact) {
 			d.early[w.ID] = f
 		case w.State == pool.WorkerStopping:
 			w.Exit = &f.exit // it has stopped once all that it started is swept
+		case d.finished(w, f):
+			d.finish(i, f)
+			d.unswept[w.ID] = d.workers[i]
 		default:
 			d.end(i, f.at, f.exit, describe(f.exit), false)
 			d.unswept[w.ID] = d.workers[i]
@@ -149,6 +152,26 @@ func (d *draft) end(i int, at time.Time, exit pool.Exit, reason string, hopeless
 		d.note(pool.EventWorkerFailed, w.ID, "failed: "+reason)
 		d.vacate(w, hopeless)
 	}
+	d.workers[i] = w
+	d.ended = append(d.ended, w)
+	delete(d.readings, w.ID)
+}
+
+// shortestWork is how long a worker must have run to have done anything.
+const shortestWork = time.Second
+
+// finished says that a worker ended because its work is done.
+func (d *draft) finished(w *pool.Worker, f fact) bool {
+	return f.exit.Clean() && d.contract(w).Worker.OnExitZero == pool.ExitZeroReplace &&
+		!w.ReadyAt.IsZero() && f.at.Sub(w.StartedAt) >= shortestWork
+}
+
+// finish closes the record of a worker that has done its work. It leaves no vacancy: whoever takes its place
+// is not the second attempt at anything.
+func (d *draft) finish(i int, f fact) {
+	w := d.workers[i]
+	w.State, w.EndedAt, w.Exit, w.Reason = pool.WorkerStopped, f.at, &f.exit, "finished: "+describe(f.exit)
+	d.note(pool.EventWorkerFinished, w.ID, w.Reason)
 	d.workers[i] = w
 	d.ended = append(d.ended, w)
 	delete(d.readings, w.ID)

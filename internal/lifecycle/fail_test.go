@@ -77,12 +77,14 @@ func TestAHopelessRolloutLeavesTheOldWorkersInService(t *testing.T) {
 		s.world.launching = hopeless
 		s.created(spec(2))
 		before := s.world.running()
-		s.fails(s.change(spec(2, command("missing"))))
+		began := time.Now()
+		o := s.reverts(s.change(spec(2, command("missing"))))
+		require.Equal(t, began, time.Now())
+		require.Contains(t, o.Reason, "does not exist")
 		s.pass(10 * time.Minute)
 		require.Equal(t, before, s.world.running())
-		require.Equal(t, pool.StateError, s.view("web").Status.State)
-		s.succeeds(s.change(spec(2)))
-		require.Equal(t, before, s.world.running(), "back to the template that they have")
+		require.Equal(t, pool.StateActive, s.view("web").Status.State)
+		require.Equal(t, []string{"serve"}, s.view("web").Spec.Worker.Command)
 	})
 }
 
@@ -117,9 +119,9 @@ func TestWorkersThatNeverGetReadyFailTheOperationAtItsDeadline(t *testing.T) {
 			before := s.world.running()
 			s.journal.watch(withinBudget(created.Pool.UID, time.Now()))
 			began := time.Now()
-			o := s.fails(s.change(spec(2, probed, command("late"), deadline(time.Minute))))
-			require.Equal(t, time.Minute, time.Since(began))
-			require.Contains(t, o.Reason, "2 old ones are left")
+			o := s.reverts(s.change(spec(2, probed, command("late"), deadline(time.Minute))))
+			require.Equal(t, time.Minute+5*time.Second, time.Since(began), "until it failed, and until what failed has ended")
+			require.Contains(t, o.Reason, "0 of 2 new workers are available, 2 old left")
 			require.NotEmpty(t, o.LogTail)
 			s.pass(10 * time.Minute)
 			require.Subset(t, s.world.running(), before, "the old ones serve on")
@@ -161,8 +163,10 @@ func TestAStallAfterSomeProgressIsNoticed(t *testing.T) {
 			return habit{warmUp: warm}
 		}
 		began := time.Now()
-		o := s.fails(s.change(spec(3, probed, update(1, 0), deadline(time.Minute), command("serve", "v2"))))
-		require.Contains(t, o.Reason, "1 of 3 workers are available, 2 old ones are left")
+		patient := func(sp *pool.Spec) { sp.Update.OnFailure = pool.OnFailurePause }
+		o := s.settles(s.change(spec(3, probed, update(1, 0), deadline(time.Minute), patient, command("serve", "v2"))))
+		require.Equal(t, pool.OperationPaused, o.Phase)
+		require.Contains(t, o.Reason, "1 of 3 new workers are available, 2 old left")
 		require.InDelta(t, 92, time.Since(began).Seconds(), 3, "30 s to the first, 2 s to withdraw an old one, then a minute")
 	})
 }

@@ -52,6 +52,9 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 	if err != nil {
 		return api.LeaseView{}, err
 	}
+	if l.WorkerID != "" {
+		m.nudge(l.PoolUID) // the worker may have had its last lease
+	}
 	return m.awaitLease(ctx, l.ID, atMost)
 }
 
@@ -114,6 +117,7 @@ func (m *Manager) seat(tx store.Writer, l *pool.Lease, pools []pool.Pool) error 
 		}
 		if err == nil {
 			hold(l, p, w, m.config.Now())
+			err = m.spend(tx, p, w)
 		}
 		return err
 	}
@@ -124,6 +128,14 @@ func (m *Manager) seat(tx store.Writer, l *pool.Lease, pools []pool.Pool) error 
 func hold(l *pool.Lease, p pool.Pool, w pool.Worker, now time.Time) {
 	l.State, l.PoolUID, l.PoolName, l.WorkerID, l.TTL = pool.LeaseHeld, p.UID, p.Name, w.ID, p.Spec.Leases.TTL
 	l.GrantedAt, l.ExpiresAt = now, now.Add(l.TTL.Std())
+}
+
+// spend notes that a worker that gets a lease gets no more after it, and is to be replaced.
+func (m *Manager) spend(tx store.Writer, p pool.Pool, w pool.Worker) error {
+	if most := p.Spec.WorkerLimits.MaxLeases; most == nil || w.Leases+1 < *most {
+		return nil
+	}
+	return tx.Spend(w.ID)
 }
 
 // grant gives a pool's free slots to those who wait for them, in their order, and returns whose wait ended.
@@ -149,7 +161,7 @@ func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []string, err erro
 			return nil, err
 		}
 		hold(&l, p, w, m.config.Now())
-		if err := tx.PutLease(l); err != nil {
+		if err := cmp.Or(tx.PutLease(l), m.spend(tx, p, w)); err != nil {
 			return nil, err
 		}
 		served = append(served, l.ID)

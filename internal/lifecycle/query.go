@@ -162,7 +162,7 @@ func (m *Manager) await(ctx context.Context, id string, atMost time.Duration) (o
 		if errors.Is(err, store.ErrNotFound) {
 			err = refuse(api.ProblemNotFound, "there is no operation %q", id)
 		}
-		if err != nil || o.Phase.Ended() || atMost <= 0 {
+		if err != nil || o.Phase.Ended() || o.Phase.Waits() || atMost <= 0 {
 			leave()
 			return o, err
 		}

@@ -235,6 +235,23 @@ func (s *stage) ends(done lifecycle.Accepted) pool.Operation {
 	return o
 }
 
+// settles waits until an accepted change has ended or waits for a person.
+func (s *stage) settles(done lifecycle.Accepted) pool.Operation {
+	s.t.Helper()
+	o, err := s.m.Operation(s.t.Context(), done.Operation.ID, 24*time.Hour)
+	require.NoError(s.t, err)
+	require.True(s.t, o.Phase.Ended() || o.Phase.Waits(), "%s %s is %s for ever", o.Kind, o.ID, o.Phase)
+	return o
+}
+
+func (s *stage) reverts(done lifecycle.Accepted) pool.Operation {
+	s.t.Helper()
+	o := s.ends(done)
+	require.Equal(s.t, pool.OperationReverted, o.Phase, o.Reason)
+	require.NotEmpty(s.t, o.Reason)
+	return o
+}
+
 func (s *stage) succeeds(done lifecycle.Accepted) pool.Operation {
 	s.t.Helper()
 	o := s.ends(done)

@@ -294,11 +294,14 @@ func (w *world) probe(_ context.Context, t health.Target) error {
 	return nil
 }
 
-// crash ends an instance by itself.
-func (w *world) crash(workerID string) {
+// crash has an instance end with an error.
+func (w *world) crash(workerID string) { w.exit(workerID, pool.Exit{Code: 3}) }
+
+// exit ends an instance by itself.
+func (w *world) exit(workerID string, exit pool.Exit) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.end(w.instances[workerID], pool.Exit{Code: 3})
+	w.end(w.instances[workerID], exit)
 }
 
 // sicken makes a worker's probe fail; an empty complaint cures it.

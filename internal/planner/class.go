@@ -81,9 +81,12 @@ func Available(spec pool.Spec, w pool.Worker, now time.Time) bool {
 // census is the world's workers, counted once.
 type census struct {
 	classes  []class        // of world.Workers, by index
-	old      []bool         // of world.Workers, by index: made from another template
+	stale    []bool         // of world.Workers, by index: made from another template
+	old      []bool         // of world.Workers, by index: to be replaced, because they are stale or worn
+	why      []string       // of world.Workers, by index: why they are old
 	at       map[string]int // index of each worker by its id
 	replaced map[string]int // index of each worker's successor by the worker's id
+	target   string         // template hash that workers should have
 	desired  int
 	surge    int
 	floor    int // the fewest available workers that a planned action may leave
@@ -93,17 +96,25 @@ type census struct {
 func takeCensus(world *World) census {
 	c := census{
 		classes:  make([]class, len(world.Workers)),
+		stale:    make([]bool, len(world.Workers)),
 		old:      make([]bool, len(world.Workers)),
+		why:      make([]string, len(world.Workers)),
 		at:       make(map[string]int, len(world.Workers)),
 		replaced: map[string]int{},
 		desired:  world.Pool.Desired(),
 	}
 	target := world.Pool.Target()
+	c.target = target
 	for i := range world.Workers {
 		w := &world.Workers[i]
 		c.at[w.ID] = i
 		c.classes[i] = classify(world, w)
-		c.old[i] = w.TemplateHash != target
+		if c.stale[i] = w.TemplateHash != target; c.stale[i] {
+			c.why[i] = "its template is old"
+		} else {
+			c.why[i] = worn(world, w)
+		}
+		c.old[i] = c.why[i] != ""
 		if !w.State.Leaving() && w.Replaces != "" {
 			c.replaced[w.Replaces] = i
 		}

@@ -21,16 +21,25 @@ func (p *planning) judge() {
 		return
 	}
 	for _, o := range p.Operations {
-		if remaining == 0 || p.takenIn(o) {
+		switch failed := p.failure(o, remaining); {
+		case remaining == 0 && o.Phase == pool.OperationReverting:
+			p.result.Outcomes = append(p.result.Outcomes, Outcome{OperationID: o.ID, Phase: returned(o), Reason: o.Reason})
+		case remaining == 0 || p.takenIn(o):
 			p.result.Outcomes = append(p.result.Outcomes, Outcome{OperationID: o.ID, Phase: pool.OperationSucceeded})
-			continue
-		}
-		if failed := p.failure(o, remaining); failed != nil {
+		case failed != nil:
 			p.result.Outcomes = append(p.result.Outcomes, *failed)
-			continue
+		default:
+			p.follow(o, remaining)
 		}
-		p.follow(o, remaining)
 	}
+}
+
+// returned is how an operation ends once the pool is back at its last good revision.
+func returned(o pool.Operation) pool.OperationPhase {
+	if o.Aborted {
+		return pool.OperationCanceled
+	}
+	return pool.OperationReverted
 }
 
 // remaining counts the steps still to go: workers to become available, workers to go.
@@ -45,7 +54,10 @@ func (p *planning) remaining() int {
 // be done is another operation's, or healing. A pool that is yet to be created is waited for by whoever
 // changes it.
 func (p *planning) takenIn(o pool.Operation) bool {
-	return p.Pool.Phase != pool.PhaseCreating && o.Kind == pool.OperationUpdate && mild[o.Change] && !slices.Contains(p.old, true)
+	if _, lives := p.at[o.WorkerID]; o.Kind == pool.OperationDrain && !lives {
+		return true
+	}
+	return p.Pool.Phase != pool.PhaseCreating && o.Kind == pool.OperationUpdate && mild[o.Change] && !slices.Contains(p.stale, true)
 }
 
 // mild are the changes that no worker is replaced or launched for.
@@ -53,6 +65,12 @@ var mild = map[pool.Change]bool{pool.ChangeCreation: true, pool.ChangeHot: true,
 
 // follow notes progress: whenever fewer steps remain than ever before, the operation has its full time again.
 func (p *planning) follow(o pool.Operation, remaining int) {
+	if p.waits(o) {
+		if !o.Deadline.IsZero() {
+			p.result.Progress = append(p.result.Progress, Progress{OperationID: o.ID, Remaining: o.Remaining})
+		}
+		return
+	}
 	if int64(remaining) < o.Remaining || o.Deadline.IsZero() {
 		o.Remaining = int64(remaining)
 		o.Deadline = p.Now.Add(p.Pool.Spec.Update.ProgressDeadline.Std())
@@ -80,8 +98,11 @@ func (p *planning) deadline(o pool.Operation) time.Time {
 
 // failure is the end of an operation that cannot succeed any more; nil while it can.
 func (p *planning) failure(o pool.Operation, remaining int) *Outcome {
-	failed := Outcome{OperationID: o.ID, Phase: pool.OperationFailed}
-	for _, v := range p.openVacancies() {
+	failed := Outcome{OperationID: o.ID, Phase: p.failedPhase(o)}
+	if p.waits(o) {
+		return nil
+	}
+	for _, v := range p.openVacancies(p.target) {
 		if v.Hopeless && !v.Worker.CreatedAt.Before(o.CreatedAt) {
 			failed.Reason = v.Worker.Reason
 			return &failed
@@ -94,13 +115,35 @@ func (p *planning) failure(o pool.Operation, remaining int) *Outcome {
 	if o.Deadline.IsZero() || int64(remaining) < o.Remaining || p.Now.Before(p.deadline(o)) {
 		return nil
 	}
-	fresh := p.number(func(i int) bool { return p.available(i) && !p.old[i] })
-	failed.Reason = fmt.Sprintf("no progress for %s: %d of %d workers are available", p.Pool.Spec.Update.ProgressDeadline, fresh, p.desired)
-	if left := p.number(func(i int) bool { return p.old[i] }); left > 0 {
-		failed.Reason += fmt.Sprintf(", %d old ones are left", left)
-	}
+	failed.Reason = p.standstill()
 	p.obstacles(&failed)
+	if o.Phase == pool.OperationReverting {
+		failed.Reason = "the return to the last good revision failed, too: " + failed.Reason + "; it was to mend: " + o.Reason
+	}
 	return &failed
+}
+
+// standstill says how far the pool is since when nothing happened.
+func (p *planning) standstill() string {
+	fresh := p.number(func(i int) bool { return p.available(i) && !p.old[i] })
+	text := fmt.Sprintf("no progress for %s: %d of %d workers are available", p.Pool.Spec.Update.ProgressDeadline, fresh, p.desired)
+	if left := p.number(func(i int) bool { return p.stale[i] }); left > 0 {
+		text = fmt.Sprintf("no progress for %s: %d of %d new workers are available, %d old left", p.Pool.Spec.Update.ProgressDeadline, fresh, p.desired, left)
+	}
+	return text
+}
+
+// failedPhase is what becomes of an operation that cannot succeed: a rollout returns to the last good revision
+// or waits for a person. What has nothing to return to fails, and so does the return itself.
+func (p *planning) failedPhase(o pool.Operation) pool.OperationPhase {
+	rolls := o.Change == pool.ChangeRolling && o.Phase == pool.OperationRunning
+	switch {
+	case rolls && p.Pool.Spec.Update.OnFailure == pool.OnFailurePause:
+		return pool.OperationPaused
+	case rolls && p.Good.Hash != "" && p.Good.Hash != p.target:
+		return pool.OperationReverting
+	}
+	return pool.OperationFailed
 }
 
 // obstacles adds what keeps workers from becoming available, a few of each kind.
@@ -117,7 +160,7 @@ func (p *planning) obstacles(failed *Outcome) {
 			blame(w, fmt.Sprintf("worker %s is not ready: %s", w.ID, w.HealthReason))
 		}
 	}
-	vacancies := p.openVacancies()
+	vacancies := p.openVacancies(p.target)
 	slices.Reverse(vacancies) // the newest tell most
 	for _, v := range vacancies {
 		blame(v.Worker, fmt.Sprintf("worker %s failed: %s", v.Worker.ID, v.Worker.Reason))

@@ -18,12 +18,20 @@ func Plan(world World) Result {
 	}
 	p := &planning{World: world, census: takeCensus(&world), asked: map[string]bool{}, result: &r, force: forced(world)}
 	p.Workers = slices.Clone(p.Workers) // the steps note in them what is decided
+	if world.Pool.Paused && world.Pool.Phase != pool.PhaseDeleting {
+		return r
+	}
 	p.end()
+	p.age()
 	for decided := -1; decided < len(r.Actions); {
 		decided = len(r.Actions)
+		p.rollout = p.goes()
 		for _, step := range []func(){p.scaleIn, p.drainOld, p.remedy, p.launch} {
 			step()
 		}
+	}
+	if turn := p.rollout.turn; turn != nil {
+		r.Turns = append(r.Turns, *turn)
 	}
 	p.judge()
 	return r
@@ -33,7 +41,8 @@ func Plan(world World) Result {
 type planning struct {
 	World
 	census
-	asked  map[string]bool // workers that are asked for their active jobs, by their id
+	asked map[string]bool // workers that are asked for their active jobs, by their id
+	rollout
 	result *Result
 	force  bool
 }
@@ -203,7 +212,12 @@ func (p *planning) drainOld() {
 	}
 	serving := p.number(p.serves) - p.floor
 	spare := p.number(p.available) - p.floor
+	left := p.number(old) - max(p.desired-p.limit, 0) // the others stay while the rollout is held
 	for _, i := range p.victims(old) {
+		if p.held && left <= 0 {
+			break
+		}
+		left--
 		if p.serves(i) {
 			if serving <= 0 || p.available(i) && spare <= 0 {
 				continue
@@ -213,58 +227,81 @@ func (p *planning) drainOld() {
 		if p.available(i) {
 			spare--
 		}
-		p.condemn(i, pool.DrainRollout, "its template is old")
+		p.condemn(i, pool.DrainRollout, p.why[i])
 	}
 }
 
-// launch starts workers of the newest template for the places that are free.
+// launch starts workers for the places that are free: of the newest template as far as the rollout goes, and
+// good ones for the places of others.
 func (p *planning) launch() {
-	missing := p.desired - p.number(func(i int) bool { return p.staying(i) && !p.old[i] })
+	fresh := p.number(func(i int) bool { return p.staying(i) && !p.old[i] })
+	others := p.number(func(i int) bool { return p.staying(i) && p.old[i] })
+	newest := min(p.limit, p.desired) - fresh
+	free := p.desired - fresh - others
+	if p.Good.Hash == "" || p.Good.Hash == p.target || !p.held {
+		newest, free = max(newest, free), 0 // there is nothing else to fill a place with
+		if !p.held {
+			newest = p.desired - fresh
+		}
+	}
+	p.fill(newest, p.target, false)
+	p.fill(free-max(newest, 0), p.Good.Hash, true)
+}
+
+// fill starts so many workers of one template, as far as there is room.
+func (p *planning) fill(missing int, hash string, good bool) {
 	missing = min(missing, p.desired+p.surge-p.live)
 	if missing <= 0 {
 		return
 	}
-	vacancies, growth := p.openVacancies(), p.growth()
+	vacancies, growth := p.openVacancies(hash), p.growth()
 	for n := range missing {
 		if n >= len(vacancies) {
-			p.start("", 0, growth)
+			p.start(Action{Reason: growth, Good: good})
 			continue
 		}
 		v := vacancies[n].Worker
 		failed := failures(v, v.EndedAt)
-		if at := v.EndedAt.Add(backoff(failed)); p.Now.Before(at) {
+		if at := v.EndedAt.Add(p.backoff(failed)); p.Now.Before(at) {
 			p.result.wake(p.Now, at)
 			continue
 		}
-		p.start(v.ID, failed, fmt.Sprintf("worker %s failed: %s", v.ID, v.Reason))
+		p.start(Action{Replaces: v.ID, Attempt: failed, Reason: fmt.Sprintf("worker %s failed: %s", v.ID, v.Reason), Good: good})
 	}
 }
 
 // start launches a worker and counts it from now on; it has no id yet.
-func (p *planning) start(replaces string, attempt int, reason string) {
-	p.result.act(Action{Kind: Launch, Replaces: replaces, Attempt: attempt, Reason: reason})
-	if replaces != "" {
-		p.replaced[replaces] = len(p.Workers)
+func (p *planning) start(a Action) {
+	a.Kind = Launch
+	p.result.act(a)
+	if a.Replaces != "" {
+		p.replaced[a.Replaces] = len(p.Workers)
 	}
-	p.Workers = append(p.Workers, pool.Worker{State: pool.WorkerPending, Replaces: replaces, CreatedAt: p.Now})
-	p.classes, p.old = append(p.classes, unready), append(p.old, false)
+	p.Workers = append(p.Workers, pool.Worker{State: pool.WorkerPending, Replaces: a.Replaces, CreatedAt: p.Now})
+	stale, why := a.Good && p.Good.Hash != p.target, ""
+	if stale {
+		why = "its template is old"
+	}
+	p.classes, p.stale, p.old, p.why = append(p.classes, unready), append(p.stale, stale), append(p.old, stale), append(p.why, why)
 	p.live++
 }
 
-// openVacancies are the free places among workers of the newest template (a changed spec starts without a
-// past). A failed successor of a worker that still lives left no place.
-func (p *planning) openVacancies() []Vacancy {
-	target := p.Pool.Target()
+// openVacancies are the free places among workers of a template (a changed spec starts without a past). A
+// failed successor of a worker that still lives left no place.
+func (p *planning) openVacancies(hash string) []Vacancy {
 	return slices.DeleteFunc(slices.Clone(p.Vacancies), func(v Vacancy) bool {
 		_, filled := p.replaced[v.Worker.ID]
 		_, lives := p.at[v.Worker.Replaces]
-		return filled || lives || v.Worker.TemplateHash != target
+		return filled || lives || v.Worker.TemplateHash != hash
 	})
 }
 
 func (p *planning) growth() string {
-	if slices.Contains(p.old, true) {
+	if slices.Contains(p.stale, true) && !p.held {
 		return "the template is new"
+	}
+	if i := slices.Index(p.old, true); i >= 0 && !p.stale[i] {
+		return fmt.Sprintf("worker %s is to be replaced: %s", p.Workers[i].ID, p.why[i])
 	}
 	return fmt.Sprintf("the size is %d", p.desired)
 }
@@ -284,10 +321,24 @@ func failures(w pool.Worker, at time.Time) int {
 const maxBackoff = time.Minute
 
 // backoff is the wait before a place is filled again after so many failures: none after the first, then
-// a second, doubled each time.
-func backoff(failures int) time.Duration {
+// what the spec says, doubled each time.
+func (p *planning) backoff(failures int) time.Duration {
 	if failures < 2 {
 		return 0
 	}
-	return min(time.Second<<min(failures-2, 10), maxBackoff)
+	first := p.Pool.Spec.Remediation.Backoff.Std()
+	return min(first<<min(failures-2, 10), max(maxBackoff, first))
+}
+
+// age names the moments at which workers become too old.
+func (p *planning) age() {
+	limit := p.Pool.Spec.WorkerLimits.MaxAge
+	if limit == nil {
+		return
+	}
+	for _, w := range p.Workers {
+		if !w.State.Leaving() && !w.StartedAt.IsZero() {
+			p.result.wake(p.Now, w.StartedAt.Add(limit.Std()))
+		}
+	}
 }

@@ -20,20 +20,20 @@ func (p *planning) remedy() {
 		return p.leaving(i) && p.Workers[i].DrainCause == pool.DrainReplace || p.classes[i] == sick && p.succeeded(i)
 	})
 	waiting := p.number(func(i int) bool {
-		return p.classes[i] == sick && !p.succeeded(i) && !p.succeeds(i) && !p.old[i]
+		return p.classes[i] == sick && !p.succeeded(i) && !p.succeeds(i) && !p.passes(i)
 	})
 	limit := p.Pool.Spec.Remediation.MaxUnhealthy.RoundDown(p.desired)
 	open := inReplacement+waiting > limit // too many are sick: one at a time
 	lost := p.lostSuccessors()
 	for i, w := range p.Workers {
-		if p.classes[i] != sick || p.old[i] || p.succeeded(i) {
+		if p.classes[i] != sick || p.passes(i) || p.succeeded(i) {
 			continue
 		}
 		if open && inReplacement > 0 && !p.succeeds(i) {
 			continue
 		}
 		n, since := history(w, lost)
-		if at := since.Add(backoff(n)); p.Now.Before(at) {
+		if at := since.Add(p.backoff(n)); p.Now.Before(at) {
 			p.result.wake(p.Now, at)
 			continue
 		}
@@ -45,13 +45,17 @@ func (p *planning) remedy() {
 		case p.surge == 0:
 			p.condemn(i, pool.DrainReplace, "unhealthy: "+w.HealthReason)
 		case p.live < p.desired+p.surge+1:
-			p.start(w.ID, n, reason)
+			p.start(Action{Replaces: w.ID, Attempt: n, Reason: reason, Good: p.stale[i]})
 		default:
 			continue
 		}
 		inReplacement++
 	}
 }
+
+// passes says that a worker is replaced by the rollout anyway. While that is held, old ones are healed like
+// others, as far as a good template for them is known.
+func (p *planning) passes(i int) bool { return p.old[i] && (!p.held || p.Good.Hash == "") }
 
 // history counts the failures in a sick worker's place, and tells since when it needs a successor. A
 // successor that failed before it was of use counts too.

@@ -19,6 +19,9 @@ type World struct {
 	Workers []pool.Worker
 	// Contracts hold the spec by which workers of another template than the pool's are treated, by its hash.
 	Contracts map[string]pool.Spec
+	// Good is the template that the places of old workers are filled with while a rollout is held, and that a
+	// failed one returns to. Its hash is the pool's own if nothing else is known to be good.
+	Good Baseline
 	// Readings are what workers last answered when they were asked for their active jobs, by their id.
 	Readings map[string]Reading
 	// Holders name who holds leases on draining workers, by their id.
@@ -27,6 +30,12 @@ type World struct {
 	Vacancies []Vacancy
 	// Unobserved says that the runtime could not be observed: nothing of it is idle, nothing dead.
 	Unobserved bool
+}
+
+// Baseline is a template that workers are known to be good with.
+type Baseline struct {
+	Hash     string // empty: none is known
+	Revision int64
 }
 
 // Reading is one answer of a worker that was asked for its active jobs.
@@ -61,6 +70,7 @@ type Action struct {
 	WorkerID string // of the worker acted on; empty for launch and destroy
 	Replaces string // launch: the worker whose place it takes, if any
 	Attempt  int    // launch: failures before it in its place
+	Good     bool   // launch: from the baseline instead of the newest template
 	Cause    pool.DrainCause
 	DrainBy  time.Time // drain: when it is over, busy or not
 	KillAt   time.Time // stop: when it is killed
@@ -79,6 +89,14 @@ type Outcome struct {
 	Culprits    []string // workers whose logs may tell more
 }
 
+// Turn is an operation that goes on or waits from now on.
+type Turn struct {
+	OperationID string
+	Phase       pool.OperationPhase
+	Reason      string // what it waits for
+	Promoted    bool   // its canary is good, and the rest follows
+}
+
 // Progress moves an operation's low-water mark and deadline.
 type Progress struct {
 	OperationID string
@@ -90,6 +108,7 @@ type Progress struct {
 type Result struct {
 	Actions  []Action
 	Outcomes []Outcome
+	Turns    []Turn
 	Progress []Progress
 	// Converged says that the pool is as its newest generation wants it.
 	Converged bool

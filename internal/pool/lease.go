@@ -58,6 +58,7 @@ func Selects(selector, labels map[string]string) bool {
 type Marks struct {
 	Leased     int       `json:"leased,omitempty" doc:"Leases that are held on it"`
 	Leases     int64     `json:"leases,omitempty" doc:"Leases that were ever granted on it"`
+	Spent      bool      `json:"spent,omitempty" doc:"Whether it has had all the leases that it is to have"`
 	Cordoned   bool      `json:"cordoned,omitempty" doc:"Whether it gets no new leases"`
 	ExtendedTo time.Time `json:"extended_to,omitzero" doc:"Drain deadline that a person has set"`
 }

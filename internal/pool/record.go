@@ -13,11 +13,19 @@ type Pool struct {
 	Restarts            int64     `json:"restarts" doc:"How often a restart was asked for"`
 	Generation          int64     `json:"generation" doc:"Counts accepted changes"`
 	ConvergedGeneration int64     `json:"converged_generation" doc:"The last generation that was fully reached"`
+	Good                Template  `json:"good,omitzero" doc:"The newest template whose rollout succeeded: what a failed rollout returns to"`
+	Paused              bool      `json:"paused,omitempty" doc:"Whether nothing is launched, stopped or replaced; leases go on"`
 	OperationID         string    `json:"operation_id" doc:"The newest operation that a user asked for"`
 	Claimed             bool      `json:"claimed" doc:"Whether its creator knows that it exists"`
 	Author              string    `json:"author" doc:"Who created it"`
 	CreatedAt           time.Time `json:"created_at"`
 	UpdatedAt           time.Time `json:"updated_at" doc:"Time of the newest accepted change"`
+}
+
+// Template names what workers are made from: a revision, and how often a restart had been asked for.
+type Template struct {
+	Revision int64 `json:"revision"`
+	Restarts int64 `json:"restarts"`
 }
 
 // Target is the template hash that the pool's workers should have.
@@ -53,6 +61,9 @@ type Operation struct {
 	Reason       string         `json:"reason,omitempty" doc:"Why it ended as it did, or what it waits for"`
 	LogTail      string         `json:"log_tail,omitempty" doc:"Last log lines of the workers that made it fail"`
 	SupersededBy string         `json:"superseded_by,omitempty" doc:"The operation that took over"`
+	WorkerID     string         `json:"worker_id,omitempty" doc:"The worker that it is about"`
+	Promoted     bool           `json:"promoted,omitempty" doc:"Whether the rest follows its canary"`
+	Aborted      bool           `json:"aborted,omitempty" doc:"Whether a person ended it"`
 	Force        bool           `json:"force,omitempty" doc:"Whether workers are stopped without waiting for them"`
 	Author       string         `json:"author"`
 	Comment      string         `json:"comment,omitempty" doc:"The author's reason"`
@@ -112,7 +123,7 @@ type Worker struct {
 
 // Leasable says whether the worker takes leases, if it has a free slot.
 func (w Worker) Leasable() bool {
-	return w.State == WorkerReady && w.Health == Healthy && !w.Cordoned
+	return w.State == WorkerReady && w.Health == Healthy && !w.Cordoned && !w.Spent
 }
 
 // Event is one entry of a pool's log.

@@ -99,6 +99,8 @@ const (
 	OperationResize  OperationKind = "resize"
 	OperationRestart OperationKind = "restart"
 	OperationDelete  OperationKind = "delete"
+	OperationRevert  OperationKind = "revert" // to the template and contract of an older revision
+	OperationDrain   OperationKind = "drain"  // replace one worker
 )
 
 // OperationPhase is how far an operation is.
@@ -106,13 +108,27 @@ type OperationPhase string
 
 const (
 	OperationRunning    OperationPhase = "running"
+	OperationPaused     OperationPhase = "paused"             // waits until a person has it go on
+	OperationAwaiting   OperationPhase = "awaiting_promotion" // its canary is good; a person decides about the rest
+	OperationReverting  OperationPhase = "reverting"          // failed; the pool returns to the last good revision
 	OperationSucceeded  OperationPhase = "succeeded"
 	OperationFailed     OperationPhase = "failed"
+	OperationReverted   OperationPhase = "reverted" // failed; the pool has returned to the last good revision
+	OperationCanceled   OperationPhase = "canceled" // a person ended it; the pool has returned likewise
 	OperationSuperseded OperationPhase = "superseded"
 )
 
 // Ended says that the operation's outcome is final.
-func (p OperationPhase) Ended() bool { return p != OperationRunning }
+func (p OperationPhase) Ended() bool {
+	switch p {
+	case OperationRunning, OperationPaused, OperationAwaiting, OperationReverting:
+		return false
+	}
+	return true
+}
+
+// Waits says that the operation does not go on before a person says so.
+func (p OperationPhase) Waits() bool { return p == OperationPaused || p == OperationAwaiting }
 
 // DrainCause is why a worker was taken out of service.
 type DrainCause string
@@ -133,6 +149,12 @@ const (
 	EventPoolUpdated        EventType = "pool.updated"
 	EventPoolResized        EventType = "pool.resized"
 	EventPoolRestarted      EventType = "pool.restarted"
+	EventPoolReverted       EventType = "pool.reverted"
+	EventPoolPaused         EventType = "pool.paused"
+	EventPoolResumed        EventType = "pool.resumed"
+	EventRolloutPromoted    EventType = "rollout.promoted"
+	EventRolloutAborted     EventType = "rollout.aborted"
+	EventRolloutWaiting     EventType = "rollout.waiting"
 	EventPoolDraining       EventType = "pool.draining"
 	EventPoolDestroyed      EventType = "pool.destroyed"
 	EventPoolConverged      EventType = "pool.converged"
@@ -147,6 +169,10 @@ const (
 	EventWorkerStopping     EventType = "worker.stopping"
 	EventWorkerStopped      EventType = "worker.stopped"
 	EventWorkerFailed       EventType = "worker.failed"
+	EventWorkerFinished     EventType = "worker.finished"
+	EventWorkerCordoned     EventType = "worker.cordoned"
+	EventWorkerUncordoned   EventType = "worker.uncordoned"
+	EventWorkerExtended     EventType = "worker.extended"
 	EventLeaseExpired       EventType = "lease.expired"
 	EventLeaseLost          EventType = "lease.lost"
 	EventLeaseRevoked       EventType = "lease.revoked"

@@ -31,6 +31,7 @@ var problems = map[string]struct {
 	api.ProblemStale:        {http.StatusPreconditionFailed, "The pool was changed meanwhile"},
 	api.ProblemPrecondition: {http.StatusPreconditionRequired, "A precondition is missing"},
 	api.ProblemKeyReused:    {http.StatusUnprocessableEntity, "The idempotency key was used before"},
+	api.ProblemNoRollout:    {http.StatusConflict, "There is no such rollout"},
 	api.ProblemLeaseEnded:   {http.StatusGone, "The lease is over"},
 	api.ProblemOtherManager: {http.StatusMisdirectedRequest, "This is another manager"},
 	api.ProblemStopping:     {http.StatusServiceUnavailable, "The manager is ending"},

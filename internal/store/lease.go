@@ -17,9 +17,9 @@ const (
 	countHeldLeases     = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'held'`
 	countWaitingLeases  = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'waiting'`
 
-	selectRoom = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND serving AND NOT cordoned AND leased < slots
+	selectRoom = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND serving AND NOT cordoned AND NOT spent AND leased < slots
 		AND template_hash = $2 ORDER BY slots - leased, id LIMIT 1`
-	selectRoomOfAny = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND serving AND NOT cordoned AND leased < slots
+	selectRoomOfAny = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND serving AND NOT cordoned AND NOT spent AND leased < slots
 		ORDER BY template_hash, slots - leased, id LIMIT 1`
 
 	// The worker's count follows the lease's state: it goes up when the lease is granted and down when it ends.

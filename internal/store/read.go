@@ -19,11 +19,11 @@ const (
 	selectPoolsByLabel = `SELECT record FROM pools WHERE uid IN (SELECT pool_uid FROM pool_labels WHERE key = $1 AND value = $2)
 		AND phase <> 'destroyed'`
 
-	workerColumns      = `record, leased, leases, cordoned, extended_to`
+	workerColumns      = `record, leased, leases, spent, cordoned, extended_to`
 	selectWorker       = `SELECT ` + workerColumns + ` FROM workers WHERE id = $1`
 	selectWorkers      = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND NOT ended ORDER BY created_at, id`
 	selectEndedWorkers = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND ended ORDER BY ended_at DESC, id DESC LIMIT $2`
-	selectMarks        = `SELECT id, leased, leases, cordoned, extended_to FROM workers WHERE pool_uid = $1 AND NOT ended
+	selectMarks        = `SELECT id, leased, leases, spent, cordoned, extended_to FROM workers WHERE pool_uid = $1 AND NOT ended
 		AND (leases > 0 OR cordoned OR extended_to > 0)`
 
 	selectOperation         = `SELECT record FROM operations WHERE id = $1`

@@ -111,7 +111,8 @@ type Writer interface {
 	InsertRevision(pool.Revision) error
 	// PutWorkers inserts or replaces, all but the marks.
 	PutWorkers(...pool.Worker) error
-	// Cordon and ExtendDrain mark a worker.
+	// Spend, Cordon and ExtendDrain mark a worker; a spent or cordoned one has no room.
+	Spend(workerID string) error
 	Cordon(workerID string, yes bool) error
 	ExtendDrain(workerID string, to time.Time) error
 	// PutLease inserts or replaces, and counts the leases of its worker.

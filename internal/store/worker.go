@@ -11,6 +11,7 @@ import (
 
 const (
 	cordonWorker = `UPDATE workers SET cordoned = $2 WHERE id = $1`
+	spendWorker  = `UPDATE workers SET spent = 1 WHERE id = $1 AND $2`
 	extendDrain  = `UPDATE workers SET extended_to = $2 WHERE id = $1`
 )
 
@@ -43,7 +44,7 @@ type marks struct {
 	extendedTo int64
 }
 
-func (m *marks) columns() []any { return []any{&m.Leased, &m.Leases, &m.Cordoned, &m.extendedTo} }
+func (m *marks) columns() []any { return []any{&m.Leased, &m.Leases, &m.Spent, &m.Cordoned, &m.extendedTo} }
 
 func (m *marks) read() pool.Marks {
 	m.ExtendedTo = fromMicros(m.extendedTo)
@@ -70,6 +71,8 @@ func (t *transaction) Marks(poolUID string) (map[string]pool.Marks, error) {
 func (t *transaction) Cordon(workerID string, yes bool) error {
 	return t.mark(workerID, cordonWorker, yes)
 }
+
+func (t *transaction) Spend(workerID string) error { return t.mark(workerID, spendWorker, true) }
 
 func (t *transaction) ExtendDrain(workerID string, to time.Time) error {
 	return t.mark(workerID, extendDrain, micros(to))

@@ -50,6 +50,7 @@ CREATE TABLE workers (
     -- marks: written by others than the pool's controller, and not part of the record
     leased      INTEGER NOT NULL DEFAULT 0,
     leases      INTEGER NOT NULL DEFAULT 0,
+    spent       INTEGER NOT NULL DEFAULT 0 CHECK (spent IN (0, 1)),
     cordoned    INTEGER NOT NULL DEFAULT 0 CHECK (cordoned IN (0, 1)),
     extended_to INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
@@ -57,7 +58,7 @@ CREATE TABLE workers (
 CREATE INDEX workers_living ON workers (pool_uid, created_at, id) WHERE NOT ended;
 CREATE INDEX workers_ended ON workers (pool_uid, ended_at, id) WHERE ended;
 CREATE INDEX workers_with_room ON workers (pool_uid, template_hash, (slots - leased), id)
-    WHERE serving AND NOT cordoned AND leased < slots;
+    WHERE serving AND NOT cordoned AND NOT spent AND leased < slots;
 
 -- number is the order in which slots were asked for: the queue.
 CREATE TABLE leases (

@@ -1,0 +1,333 @@
+package lifecycle_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
+)
+
+// onlyOld has workers of a later template than the first never pass their probe.
+func onlyOld(l runtime.Launch) habit {
+	if len(l.Template.Command) > 1 {
+		return habit{warmUp: time.Hour * 24}
+	}
+	return habit{}
+}
+
+func canary(c pool.Canary) func(*pool.Spec) {
+	return func(s *pool.Spec) { s.Update.Canary = &c }
+}
+
+func onFailure(what string) func(*pool.Spec) {
+	return func(s *pool.Spec) { s.Update.OnFailure = what }
+}
+
+// fresh counts the living workers of the newest template.
+func (s *stage) fresh(name string) (n int) {
+	target := s.view(name).Target()
+	for _, w := range s.living(name) {
+		if w.TemplateHash == target && !w.State.Leaving() {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAFailedRolloutReturnsToTheLastGoodRevision(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = onlyOld
+		s.created(spec(3, probed, update(1, 0), deadline(time.Minute)))
+		before := s.world.running()
+		s.succeeds(s.change(spec(3, probed, update(1, 0), deadline(time.Minute), describedAs("hot"))))
+
+		bad := s.change(spec(4, probed, update(1, 0), deadline(time.Minute), describedAs("hot"), command("serve", "bad"), func(sp *pool.Spec) {
+			sp.Labels, sp.Drain.Grace = map[string]string{"new": "label"}, pool.Duration(time.Second)
+		}))
+		o := s.reverts(bad)
+		require.Contains(t, o.Reason, "no progress for 1m: 0 of 4 new workers are available, 3 old left")
+		require.NotEmpty(t, o.LogTail)
+		v := s.view("web")
+		require.Equal(t, []string{"serve"}, v.Spec.Worker.Command, "the template is the good one")
+		require.Equal(t, 10*time.Second, v.Spec.Drain.Grace.Std(), "and so is the contract")
+		require.Equal(t, int64(4), *v.Spec.Size, "the size is the newest")
+		require.Equal(t, map[string]string{"new": "label"}, v.Spec.Labels)
+		require.Equal(t, pool.StateActive, v.Status.State)
+		require.Equal(t, 4, v.Status.Available)
+		require.Subset(t, s.world.running(), before, "no good worker was touched")
+		require.Equal(t, v.Generation, v.ConvergedGeneration)
+
+		revisions, err := s.m.Revisions(t.Context(), "web", 0)
+		require.NoError(t, err)
+		require.Equal(t, "system:controller", revisions[0].Author)
+		require.Contains(t, revisions[0].Reason, "rollback: no progress")
+		require.Equal(t, v.Revision, v.Good.Revision)
+
+		_, err = s.m.Put(t.Context(), lifecycle.Request{Author: author, IfMatch: api.ETag(bad.Pool)}, spec(5, probed))
+		refused(t, err, api.ProblemStale)
+		s.reverts(s.change(spec(4, probed, update(1, 0), deadline(time.Minute), command("serve", "bad"))))
+	})
+}
+
+func TestAFailedRestartReturnsToTheWorkersThatThereAre(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(2, probed, deadline(time.Minute)))
+		before := s.world.running()
+		s.world.habits = launchesWarmUp(time.Hour)
+		s.reverts(s.restart("web"))
+		s.pass(time.Minute)
+		require.Equal(t, before, s.world.running())
+	})
+}
+
+func TestAReturnThatFailsIsNotReturnedFrom(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(2, probed, update(0, 1), deadline(time.Minute)))
+		s.world.habits = launchesWarmUp(time.Hour) // whatever is launched from now on is no good
+		o := s.fails(s.change(spec(2, probed, update(0, 1), deadline(time.Minute), command("serve", "bad"))))
+		require.Contains(t, o.Reason, "the return to the last good revision failed, too")
+		require.Equal(t, pool.StateError, s.view("web").Status.State)
+	})
+}
+
+func TestAFailedRolloutMayWaitForAPerson(t *testing.T) {
+	patient := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), onFailure(pool.OnFailurePause)}
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = onlyOld
+		s.created(spec(2, patient...))
+		done := s.change(spec(2, append(patient, command("serve", "bad"))...))
+		o := s.settles(done)
+		require.Equal(t, pool.OperationPaused, o.Phase)
+		require.Contains(t, o.Reason, "0 of 2 new workers are available")
+		s.pass(time.Hour)
+		require.Equal(t, 2, s.view("web").Status.Available)
+
+		s.world.crash(s.living("web")[0].ID)
+		s.pass(time.Second)
+		require.Equal(t, 2, s.view("web").Status.Available, "old places are filled with good workers")
+
+		v, err := s.m.Abort(t.Context(), lifecycle.Request{Author: author, Comment: "no good"}, "web")
+		require.NoError(t, err)
+		require.Equal(t, []string{"serve"}, v.Spec.Worker.Command)
+		o = s.ends(done)
+		require.Equal(t, []any{pool.OperationCanceled, "aborted by user:ann: no good"}, []any{o.Phase, o.Reason})
+		require.Equal(t, 2, s.view("web").Status.Available)
+	})
+}
+
+func TestACanaryGoesFirstBakesAndIsFollowed(t *testing.T) {
+	bake := pool.Duration(10 * time.Minute)
+	count := int64(2)
+	with := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), canary(pool.Canary{Count: &count, Bake: &bake})}
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(5, with...)).Pool.UID
+		done := s.change(spec(5, append(with, command("serve", "v2"))...))
+		s.pass(time.Minute)
+		require.Equal(t, 2, s.fresh("web"))
+		require.Len(t, s.living("web"), 5)
+		require.Contains(t, s.operation(done).Reason, "canary: bakes until")
+		s.pass(8 * time.Minute)
+		require.Equal(t, 2, s.fresh("web"))
+
+		for _, w := range s.living("web") {
+			if w.TemplateHash != s.view("web").Target() {
+				s.world.crash(w.ID)
+				break
+			}
+		}
+		s.pass(10 * time.Second)
+		require.Equal(t, 2, s.fresh("web"), "a lost old worker is replaced by a good one, not by a third canary")
+		require.Equal(t, 5, s.view("web").Status.Available)
+
+		s.succeeds(done)
+		require.Equal(t, 5, s.fresh("web"))
+		require.Contains(t, s.told(uid), pool.EventRolloutPromoted)
+	})
+}
+
+func TestACanaryThatFailsTakesNobodyWithIt(t *testing.T) {
+	with := []func(*pool.Spec){probed, update(0, 1), deadline(time.Minute), canary(pool.Canary{})}
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = onlyOld
+		s.created(spec(4, with...))
+		before := s.world.running()
+		o := s.reverts(s.change(spec(4, append(with, command("serve", "bad"))...)))
+		require.Contains(t, o.Reason, "0 of 4 new workers are available, 3 old left")
+		kept := 0
+		for _, id := range s.world.running() {
+			for _, b := range before {
+				if id == b {
+					kept++
+				}
+			}
+		}
+		require.Equal(t, 3, kept)
+		require.Equal(t, 4, s.view("web").Status.Available)
+	})
+}
+
+func TestAPersonPromotesACanaryOrAbortsIt(t *testing.T) {
+	with := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), canary(pool.Canary{Promote: pool.PromoteManual})}
+	for name, c := range map[string]struct {
+		decide func(*stage) error
+		phase  pool.OperationPhase
+		fresh  int
+	}{
+		"promotes": {func(s *stage) error { _, err := s.m.Promote(s.t.Context(), asChange, "web"); return err }, pool.OperationSucceeded, 3},
+		"aborts":   {func(s *stage) error { _, err := s.m.Abort(s.t.Context(), asChange, "web"); return err }, pool.OperationCanceled, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				s.created(spec(3, with...))
+				_, err := s.m.Promote(t.Context(), asChange, "web")
+				refused(t, err, api.ProblemNoRollout)
+				done := s.change(spec(3, append(with, command("serve", "v2"))...))
+				o := s.settles(done)
+				require.Equal(t, pool.OperationAwaiting, o.Phase)
+				s.pass(24 * time.Hour)
+				require.Equal(t, 1, s.fresh("web"))
+				require.NoError(t, c.decide(s))
+				require.Equal(t, c.phase, s.ends(done).Phase)
+				require.Equal(t, c.fresh, s.fresh("web"))
+			})
+		})
+	}
+}
+
+func TestARolloutWaitsForItsWindow(t *testing.T) {
+	nightly := func(s *pool.Spec) {
+		s.Update.Windows = []pool.Window{{Cron: "0 2 * * *", Duration: pool.Duration(time.Hour), TimeZone: "UTC"}}
+	}
+	play(t, func(t *testing.T, s *stage) { // it is midnight
+		s.created(spec(2, nightly, deadline(time.Minute)))
+		began := time.Now()
+		done := s.change(spec(2, nightly, deadline(time.Minute), command("serve", "v2")))
+		s.pass(90 * time.Minute)
+		require.Equal(t, 0, s.fresh("web"))
+		require.Contains(t, s.operation(done).Reason, "waits for its window, which opens 2000-01-01T02:00:00Z")
+		s.world.crash(s.living("web")[0].ID)
+		s.pass(time.Minute)
+		require.Equal(t, 2, s.view("web").Status.Available, "what is lost is replaced at any time")
+		s.succeeds(done)
+		require.InDelta(t, 2*time.Hour, time.Since(began), float64(time.Minute))
+		require.Equal(t, 2, s.fresh("web"))
+	})
+}
+
+func TestAPausedPoolIsLeftAlone(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(3, probed, deadline(time.Minute))).Pool.UID
+		v, err := s.m.Pause(t.Context(), lifecycle.Request{Author: author, Comment: "maintenance"}, "web", true)
+		require.NoError(t, err)
+		require.True(t, v.Paused)
+		before := s.world.running()
+		s.world.crash(before[0])
+		done := s.change(spec(5, probed, deadline(time.Minute), command("serve", "v2")))
+		require.Equal(t, pool.OperationPaused, s.settles(done).Phase)
+		s.pass(time.Hour)
+		require.Equal(t, before[1:], s.world.running())
+		l := s.leased("web", "leases go on")
+		s.release(l)
+
+		_, err = s.m.Pause(t.Context(), asChange, "web", false)
+		require.NoError(t, err)
+		s.succeeds(done)
+		require.Equal(t, 5, s.fresh("web"))
+		require.Subset(t, s.told(uid), []pool.EventType{pool.EventPoolPaused, pool.EventPoolResumed})
+	})
+	t.Run("and can be destroyed", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			s.created(spec(2))
+			_, err := s.m.Pause(t.Context(), asChange, "web", true)
+			require.NoError(t, err)
+			s.succeeds(s.destroy("web"))
+		})
+	})
+}
+
+func TestAPoolIsRevertedToAnyRevision(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(2))
+		s.succeeds(s.change(spec(2, command("serve", "v2"))))
+		s.succeeds(s.change(spec(4, command("serve", "v3"))))
+		done, err := s.m.Revert(t.Context(), asChange, "web", 1)
+		require.NoError(t, err)
+		require.Equal(t, pool.OperationRevert, done.Operation.Kind)
+		require.Equal(t, pool.ChangeRolling, done.Operation.Change)
+		s.succeeds(done)
+		v := s.view("web")
+		require.Equal(t, []string{"serve"}, v.Spec.Worker.Command)
+		require.Equal(t, int64(4), *v.Spec.Size)
+		_, err = s.m.Revert(t.Context(), asChange, "web", 99)
+		refused(t, err, api.ProblemNotFound)
+	})
+}
+
+func TestWorkersAreReplacedWhenTheyAreWorn(t *testing.T) {
+	t.Run("by age", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			age := pool.Duration(time.Hour)
+			s.created(spec(3, update(1, 0), func(sp *pool.Spec) { sp.WorkerLimits.MaxAge = &age }))
+			before := s.world.running()
+			s.pass(59 * time.Minute)
+			require.Equal(t, before, s.world.running())
+			s.pass(2 * time.Minute)
+			require.Len(t, s.world.running(), 3)
+			require.NotSubset(t, before, s.world.running())
+			require.Contains(t, s.worker(before[0]).Reason, "drained")
+		})
+	})
+	t.Run("by leases", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			most := int64(2)
+			s.created(spec(1, update(1, 0), slots(1), func(sp *pool.Spec) { sp.WorkerLimits.MaxLeases = &most }))
+			first := s.leased("web", "a")
+			s.release(first)
+			second := s.leased("web", "b")
+			require.Equal(t, first.WorkerID, second.WorkerID)
+			s.pass(5 * time.Second)
+			third := s.leased("web", "c")
+			require.NotEqual(t, first.WorkerID, third.WorkerID, "its successor has taken over")
+			require.Contains(t, s.world.running(), first.WorkerID, "it is busy")
+			s.release(second)
+			s.pass(5 * time.Second)
+			require.NotContains(t, s.world.running(), first.WorkerID)
+		})
+	})
+}
+
+func TestAWorkerThatHasDoneItsWorkIsReplacedAtOnceEachTime(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(1)).Pool.UID
+		for range 5 {
+			s.pass(10 * time.Second)
+			w := s.living("web")[0]
+			s.world.exit(w.ID, pool.Exit{})
+			synctest.Wait()
+			require.Len(t, s.world.running(), 1, "no backoff")
+			require.Equal(t, pool.WorkerStopped, s.worker(w.ID).State)
+			require.Contains(t, s.worker(w.ID).Reason, "finished")
+		}
+		require.NotContains(t, s.told(uid), pool.EventWorkerFailed)
+		s.pass(500 * time.Millisecond)
+		s.world.exit(s.living("web")[0].ID, pool.Exit{})
+		synctest.Wait()
+		require.Contains(t, s.told(uid), pool.EventWorkerFailed, "one that ends at once has done nothing")
+	})
+	t.Run("unless it is said to be a crash", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			s.created(spec(1, func(sp *pool.Spec) { sp.Worker.OnExitZero = pool.ExitZeroCrash }))
+			s.pass(10 * time.Second)
+			id := s.living("web")[0].ID
+			s.world.exit(id, pool.Exit{})
+			synctest.Wait()
+			require.Equal(t, pool.WorkerFailed, s.worker(id).State)
+		})
+	})
+}
