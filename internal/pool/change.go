@@ -28,15 +28,9 @@ func Changes(before, after Spec) []FieldChange {
 		}
 		changes = append(changes, FieldChange{f.Path, f.Change, leafText(a[f.Path]), leafText(b[f.Path])})
 	}
-	for _, p := range []struct {
-		path       string
-		was, wants bool
-	}{
-		{"health.http", before.Health.HTTP != nil, after.Health.HTTP != nil},
-		{"health.tcp", before.Health.TCP != nil, after.Health.TCP != nil},
-	} {
-		if p.was != p.wants {
-			changes = append(changes, FieldChange{p.path, ChangeContract, strconv.FormatBool(p.was), strconv.FormatBool(p.wants)})
+	for _, kind := range ProbeKinds() {
+		if was, wants := before.Health.Has(kind), after.Health.Has(kind); was != wants {
+			changes = append(changes, FieldChange{kind.Path(), ChangeContract, strconv.FormatBool(was), strconv.FormatBool(wants)})
 		}
 	}
 	return changes

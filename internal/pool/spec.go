@@ -62,6 +62,8 @@ type Port struct {
 type HealthCheck struct {
 	HTTP               *HTTPProbe `json:"http,omitempty"`
 	TCP                *TCPProbe  `json:"tcp,omitempty"`
+	GRPC               *GRPCProbe `json:"grpc,omitempty"`
+	Exec               *ExecProbe `json:"exec,omitempty"`
 	Interval           Duration   `json:"interval"`
 	Timeout            Duration   `json:"timeout"`
 	HealthyThreshold   int64      `json:"healthy_threshold"`
@@ -78,6 +80,17 @@ type HTTPProbe struct {
 // TCPProbe passes when a connection is accepted.
 type TCPProbe struct {
 	Port string `json:"port,omitempty"` // a name out of worker.ports; empty means the first
+}
+
+// GRPCProbe passes when the worker's health service (grpc.health.v1) answers SERVING for Service.
+type GRPCProbe struct {
+	Port    string `json:"port,omitempty"`    // a name out of worker.ports; empty means the first
+	Service string `json:"service,omitempty"` // empty means the server as a whole
+}
+
+// ExecProbe passes when Command, run beside the worker and with its environment, exits with code 0.
+type ExecProbe struct {
+	Command []string `json:"command"` // program and arguments, with the references of worker.command
 }
 
 // Remediation is the replacement of unhealthy workers.

@@ -27,8 +27,12 @@ func validate(s Spec, unknown func(string) bool, rules []rule) error {
 	var faults Faults
 	leaves := s.Leaves()
 	for _, f := range Fields {
+		v, written := leaves[f.Path]
+		if f.OneOf && f.Required && !written {
+			continue // the member that it is required in is not there; its empty leaf would be
+		}
 		if !unknown(f.Path) {
-			faults = append(faults, f.Check(leaves[f.Path])...)
+			faults = append(faults, f.Check(v)...)
 		}
 	}
 	for _, r := range rules {
@@ -121,21 +125,27 @@ var rules = []rule{
 		return mapFaults("restart_triggers", s.RestartTriggers, nil, "", 1<<16)
 	}},
 	{[]string{"worker.command"}, func(s Spec) Faults {
-		if len(s.Worker.Command) > 0 && s.Worker.Command[0] == "" {
-			return Faults{{Path: "worker.command[0]", Value: `""`, Reason: "is empty", Valid: "a program's name or absolute path"}}
-		}
-		return nulFaults("worker.command", s.Worker.Command)
+		return commandFaults("worker.command", s.Worker.Command)
 	}},
-	{[]string{"worker.command", "worker.ports"}, portReferences},
+	{[]string{"worker.command", "worker.ports"}, func(s Spec) Faults {
+		return portReferences("worker.command", s.Worker.Command, s.Worker.Ports)
+	}},
 	{[]string{"worker.env"}, environment},
 	{[]string{"worker.ports"}, portNames},
-	{[]string{"health.http", "health.tcp"}, func(s Spec) Faults {
-		if s.Health.HTTP != nil && s.Health.TCP != nil {
-			return Faults{{Path: "health", Reason: "has both http and tcp", Valid: "one of http and tcp, or neither"}}
+	{anyProbe(), oneProbe},
+	{anyProbe("health.http.port", "health.tcp.port", "health.grpc.port", "worker.ports"), probePorts},
+	{[]string{"health.exec", "health.exec.command"}, func(s Spec) Faults {
+		if s.Health.Exec == nil {
+			return nil
 		}
-		return nil
+		return commandFaults("health.exec.command", s.Health.Exec.Command)
 	}},
-	{[]string{"health.http", "health.http.port", "health.tcp", "health.tcp.port", "worker.ports"}, probePort},
+	{[]string{"health.exec", "health.exec.command", "worker.ports"}, func(s Spec) Faults {
+		if s.Health.Exec == nil {
+			return nil
+		}
+		return portReferences("health.exec.command", s.Health.Exec.Command, s.Worker.Ports)
+	}},
 	{[]string{"update.max_surge", "update.max_unavailable"}, func(s Spec) Faults {
 		if u := s.Update; u.MaxSurge.Value == 0 && u.MaxUnavailable.Value == 0 {
 			return Faults{{Path: "update.max_unavailable", Value: u.MaxUnavailable.String(), Reason: "update.max_surge is 0 too, so no worker could ever be replaced", Valid: "at least one of the two above 0"}}
@@ -170,6 +180,13 @@ func mapFaults(path string, m map[string]string, key *regexp.Regexp, valid strin
 	return faults
 }
 
+func commandFaults(path string, command []string) Faults {
+	if len(command) > 0 && command[0] == "" {
+		return Faults{{Path: path + "[0]", Value: `""`, Reason: "is empty", Valid: "a program's name or absolute path"}}
+	}
+	return nulFaults(path, command)
+}
+
 // nulFaults: no operating system can pass a NUL byte in an argument or a variable.
 func nulFaults(path string, values []string) (faults Faults) {
 	for i, v := range values {
@@ -185,22 +202,22 @@ func PortVariable(name string) string {
 	return "POOLKEEPER_PORT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-func portReferences(s Spec) (faults Faults) {
+func portReferences(path string, command []string, ports []Port) (faults Faults) {
 	given := []string{}
-	for i, p := range s.Worker.Ports {
+	for i, p := range ports {
 		if i == 0 {
 			given = append(given, "PORT")
 		}
 		given = append(given, PortVariable(p.Name))
 	}
-	for i, arg := range s.Worker.Command {
+	for i, arg := range command {
 		for _, ref := range portRef.FindAllStringSubmatch(arg, -1) {
 			if !slices.Contains(given, ref[1]) {
 				valid := "declare the port in worker.ports"
 				if len(given) > 0 {
 					valid = "${" + strings.Join(given, "}, ${") + "}, or " + valid
 				}
-				faults = append(faults, Fault{Path: fmt.Sprintf("worker.command[%d]", i), Value: quoted(arg), Reason: ref[0] + " names no declared port", Valid: valid})
+				faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", path, i), Value: quoted(arg), Reason: ref[0] + " names no declared port", Valid: valid})
 			}
 		}
 	}
@@ -235,27 +252,4 @@ func portNames(s Spec) (faults Faults) {
 		seen[p.Name] = true
 	}
 	return faults
-}
-
-func probePort(s Spec) Faults {
-	probe, path, asked := "", "", ""
-	switch {
-	case s.Health.HTTP != nil:
-		probe, path, asked = "health.http", "health.http.port", s.Health.HTTP.Port
-	case s.Health.TCP != nil:
-		probe, path, asked = "health.tcp", "health.tcp.port", s.Health.TCP.Port
-	default:
-		return nil
-	}
-	names := make([]string, len(s.Worker.Ports))
-	for i, p := range s.Worker.Ports {
-		names[i] = p.Name
-	}
-	switch {
-	case len(names) == 0:
-		return Faults{{Path: probe, Reason: "asks a port, but worker.ports declares none", Valid: "declare a port in worker.ports"}}
-	case asked != "" && !slices.Contains(names, asked):
-		return Faults{{Path: path, Value: quoted(asked), Reason: "names no port of worker.ports", Valid: strings.Join(names, ", ")}}
-	}
-	return nil
 }

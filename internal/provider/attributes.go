@@ -26,19 +26,24 @@ var objectDocs = map[string]string{
 	"runtime":         "Where workers run. Left out, they are processes of the manager's host.",
 	"runtime.process": "Workers are processes of one host. May be left empty (`{}`).",
 	"worker":          "What one worker is made from.",
-	"health":          "How a worker is checked. Without `http` and `tcp` it is healthy while its process lives; at most one of the two.",
+	"health":          "How a worker is checked. With one of `http`, `tcp`, `grpc` and `exec` it is asked; without any it is healthy while its process lives.",
 	"health.http":     "A worker is healthy if it answers HTTP GET with a status from 200 to 399. May be left empty (`{}`).",
 	"health.tcp":      "A worker is healthy if it accepts TCP connections. May be left empty (`{}`).",
+	"health.grpc":     "A worker is healthy if its gRPC health service (`grpc.health.v1.Health`) answers `SERVING`. May be left empty (`{}`).",
+	"health.exec":     "A worker is healthy if a command exits with code 0.",
 	"remediation":     "Replacement of unhealthy workers.",
 	"update":          "Bounds within which a rolling update replaces the workers.",
 	"drain":           "How a worker is taken out of service.",
 	"logs":            "What is kept of each worker's output.",
 }
 
+const templateNote = "In HCL, write `$${PORT}` for `${PORT}`: a single `$` would be Terraform's own template."
+
 // hclNotes is what the docs of a field say beyond the table, because it is so in Terraform only.
 var hclNotes = map[string]string{
-	"size":           "Has to be set.",
-	"worker.command": "In HCL, write `$${PORT}` for `${PORT}`: a single `$` would be Terraform's own template.",
+	"size":                "Has to be set.",
+	"worker.command":      templateNote,
+	"health.exec.command": "Has to be set. " + templateNote,
 }
 
 var changeDocs = map[pool.Change]string{
@@ -71,8 +76,9 @@ func fieldDoc(f pool.Field) string {
 	return strings.Join(append(parts, changeDocs[f.Change]), " ")
 }
 
-// requiredByTerraform: size is left to the validator, because a later way to size a pool excludes it.
-func requiredByTerraform(f pool.Field) bool { return f.Required && f.Path != "size" }
+// requiredByTerraform: size is left to the validator, because a later way to size a pool excludes it; so are
+// leaves of one-of objects, of which Terraform does not know whether they are there.
+func requiredByTerraform(f pool.Field) bool { return f.Required && f.Path != "size" && !f.OneOf }
 
 // poolAttributes is the schema of a pool as a resource: the table's fields, then what the manager tells.
 func poolAttributes(ctx context.Context) map[string]schema.Attribute {

@@ -18,10 +18,10 @@ func observe(t tftypes.Object, before tftypes.Value, view pool.View) tftypes.Val
 	for _, c := range pool.Changes(known.spec, view.Spec) {
 		changed[c.Path] = true
 	}
-	o := observation{leaves: view.Spec.Leaves(), changed: changed, present: map[string]bool{
-		"health.http": view.Spec.Health.HTTP != nil,
-		"health.tcp":  view.Spec.Health.TCP != nil,
-	}}
+	o := observation{leaves: view.Spec.Leaves(), changed: changed, present: map[string]bool{}}
+	for _, kind := range pool.ProbeKinds() {
+		o.present[kind.Path()] = view.Spec.Health.Has(kind)
+	}
 	members := o.object(t, before, specTree())
 	if runtime, ok := withHost(valueAt(before, "runtime"), view.Host); ok {
 		members["runtime"] = runtime
