@@ -234,6 +234,10 @@ func (c *connection) Sweep(_ context.Context, workerID string, known pool.Instan
 	return n, err
 }
 
+func (c *connection) Exec(context.Context, runtime.Launch, pool.Instance, []string) (runtime.Executed, error) {
+	return runtime.Executed{}, nil
+}
+
 func (c *connection) List(context.Context) (found []runtime.Found, err error) {
 	err = c.call("list", "", false, func() error {
 		for _, id := range slices.Sorted(maps.Keys(c.instances)) {
