@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -281,7 +282,7 @@ func (d *draft) unprobed() {
 	}
 }
 
-func (d *draft) probed() bool { return d.pool.Spec.Health.HTTP != nil || d.pool.Spec.Health.TCP != nil }
+func (d *draft) probed() bool { return health.HasProbe(d.pool.Spec.Health) }
 
 func (d *draft) note(kind pool.EventType, workerID, message string) {
 	d.events = append(d.events, pool.Event{

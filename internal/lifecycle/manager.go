@@ -25,7 +25,7 @@ type Config struct {
 	Host    string                     // name of the host whose processes it runs
 	Now     func() time.Time           // nil: the clock
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
-	// Probe makes one probe of a worker; nil: over the network.
+	// Probe makes one probe of a worker; nil: over the network, or by the runtime.
 	Probe func(context.Context, health.Target) error
 }
 
@@ -55,7 +55,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
 	if config.Probe == nil {
-		config.Probe = health.Prober{}.Probe
+		config.Probe = health.Prober{Exec: config.Runtime.Exec}.Probe
 	}
 	m := &Manager{config: config, controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))

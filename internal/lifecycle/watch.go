@@ -45,11 +45,8 @@ func (c *controller) watch(spec pool.Spec, w pool.Worker) {
 		return
 	}
 	target := health.Target{
-		PoolUID: c.uid, WorkerID: w.ID, Ports: w.Instance.Ports, Check: spec.Health,
-		StartedAt: w.StartedAt, Ready: w.State == pool.WorkerReady && w.Health == pool.Healthy,
-	}
-	if len(spec.Worker.Ports) > 0 {
-		target.FirstPort = spec.Worker.Ports[0].Name
+		PoolUID: c.uid, PoolName: c.name, WorkerID: w.ID, Instance: w.Instance, Template: spec.Worker,
+		Check: spec.Health, StartedAt: w.StartedAt, Health: w.Health,
 	}
 	c.m.health.Watch(target)
 }
