@@ -67,7 +67,7 @@ func (p planned) differs() []string {
 }
 
 // nested are the attributes whose members are attributes.
-var nested = []string{"", "runtime", "runtime.process", "worker", "health", "health.http", "health.tcp", "remediation", "update", "drain", "logs"}
+var nested = []string{"", "runtime", "runtime.process", "worker", "health", "health.http", "health.tcp", "health.grpc", "health.exec", "remediation", "update", "drain", "logs"}
 
 // compare calls note for every attribute that differs between two objects.
 func compare(at string, before, after map[string]any, note func(path string)) {
