@@ -91,7 +91,7 @@ var Fields = []Field{
 	{Path: "initialization", Kind: KindString, Default: Prewarmed, Change: ChangeCreation, Enum: []string{Prewarmed, Empty},
 		Doc: "How the pool starts: `prewarmed` waits at creation until every worker is available, `empty` starts with size 0."},
 	{Path: "health.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: `^(/[^\x00-\x20\x7f]*)?$`, Valid: "a path that begins with '/', without spaces",
-		Doc: "Path that a healthy worker answers with a status from 200 to 399; left out, `/`."},
+		Doc: "Path that a healthy worker answers with a status from 200 to 399; a redirect is not followed. Left out, `/`."},
 	{Path: "health.http.port", Kind: KindString, OneOf: true, Change: ChangeContract,
 		Doc: "Name of the port to ask; left out, the first of `worker.ports`."},
 	{Path: "health.tcp.port", Kind: KindString, OneOf: true, Change: ChangeContract,
