@@ -19,10 +19,10 @@ const (
 	window     = 64 << 10 // bytes that a server may send ahead; setting it keeps it from growing
 )
 
-// ask passes when the worker's health service answers SERVING. Each probe has a connection of its own: kept
+// call passes when the worker's health service answers SERVING. Each probe has a connection of its own: kept
 // ones would cost every worker a descriptor, several goroutines and their buffers between two probes, and
 // would not notice that new connections are refused.
-func ask(ctx context.Context, t Target) error {
+func call(ctx context.Context, t Target) error {
 	address, err := t.address(t.Check.GRPC.Port)
 	if err != nil {
 		return err

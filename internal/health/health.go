@@ -17,6 +17,7 @@ type Target struct {
 	Instance  pool.Instance
 	Template  pool.WorkerTemplate // that the worker was made from
 	Check     pool.HealthCheck
+	Drain     pool.Drain
 	StartedAt time.Time
 	Health    pool.Health // the verdict that its checks have come to before; unknown if to none
 }
@@ -32,4 +33,4 @@ type Verdict struct {
 
 // HasProbe says whether there is anything to ask. A worker without a probe is healthy as long as it lives,
 // and need not be watched.
-func HasProbe(check pool.HealthCheck) bool { return len(check.Probes()) > 0 }
+func HasProbe(check pool.HealthCheck) bool { return check.Probed() }

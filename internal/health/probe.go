@@ -36,7 +36,7 @@ func (p Prober) Probe(ctx context.Context, t Target) error {
 	case t.Check.TCP != nil:
 		err = connect(ctx, t)
 	case t.Check.GRPC != nil:
-		err = ask(ctx, t)
+		err = call(ctx, t)
 	case t.Check.Exec != nil:
 		err = p.run(ctx, t)
 	}
@@ -103,13 +103,16 @@ func explain(ctx context.Context, t Target, err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
 		return fmt.Errorf("no answer within %s", t.Check.Timeout)
 	}
-	return errors.New(shortened(err.Error()))
+	return short(err)
 }
 
 // reason is an error that says enough by itself, whether or not the time is up by now.
 type reason string
 
 func (r reason) Error() string { return shortened(string(r)) }
+
+// short bounds a reason, which may quote what a worker sent.
+func short(err error) error { return errors.New(shortened(err.Error())) }
 
 func shortened(text string) string {
 	runes := []rune(strings.ToValidUTF8(text, "?"))

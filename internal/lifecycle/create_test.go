@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,15 +20,26 @@ import (
 func TestAPrewarmedPoolIsCreatedWhenAllItsWorkersAreAvailable(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		launch := make(chan struct{})
-		s.world.launching = func(context.Context, runtime.Launch) error { <-launch; return nil }
+		s.world.launching = func(ctx context.Context, _ runtime.Launch) error {
+			select {
+			case <-launch:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		var once sync.Once
+		s.journal.watch(func(store.Reader) error { once.Do(func() { s.journal.fail(store.ErrUnwritable) }); return nil })
 		s.world.habits = func(runtime.Launch) habit { return habit{warmUp: 3 * time.Second} }
 
 		done := s.create(spec(3, probed))
 		require.True(t, done.Changed)
 		require.Equal(t, pool.PhaseCreating, done.Pool.Phase)
-		require.Equal(t, pool.StateCreating, s.shown(done), "before a worker is journaled")
-
 		synctest.Wait()
+		require.Equal(t, pool.StateCreating, s.shown(done), "no worker is journaled yet")
+
+		s.journal.fail(nil)
+		s.pass(time.Second)
 		require.Equal(t, pool.StateInitializing, s.view("web").Status.State, "workers are journaled, none runs")
 		require.Equal(t, pool.WorkerPending, s.living("web")[0].State)
 

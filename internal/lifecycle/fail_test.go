@@ -61,12 +61,13 @@ func TestACauseThatWasMendedOnTheHostLetsTheNextAttemptSucceed(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.world.launching = hopeless
 		s.fails(s.create(spec(1, command("missing"))))
+		s.pass(40 * time.Second) // 31 s after the first failure was the sixth
 		s.world.mu.Lock()
 		s.world.launching = nil
 		s.world.mu.Unlock()
-		s.pass(5 * time.Second)
 		again := s.change(spec(1, command("missing")))
-		s.succeeds(again)
+		require.True(t, again.Changed)
+		s.succeeds(again) // it does not fail for what was before it
 		require.Equal(t, pool.StateActive, s.view("web").Status.State)
 	})
 }
@@ -148,6 +149,21 @@ func TestProgressGivesAnOperationItsTimeAgain(t *testing.T) {
 		s.succeeds(s.change(spec(3, probed, update(1, 0), deadline(time.Minute))))
 		s.succeeds(s.restart("web"))
 		require.Greater(t, time.Since(began), 2*time.Minute)
+	})
+}
+
+func TestAStallAfterSomeProgressIsNoticed(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(3, probed, update(1, 0), deadline(time.Minute)))
+		warm := 30 * time.Second
+		s.world.habits = func(runtime.Launch) habit {
+			defer func() { warm = time.Hour }()
+			return habit{warmUp: warm}
+		}
+		began := time.Now()
+		o := s.fails(s.change(spec(3, probed, update(1, 0), deadline(time.Minute), command("serve", "v2"))))
+		require.Contains(t, o.Reason, "1 of 3 workers are available, 2 old ones are left")
+		require.InDelta(t, 92, time.Since(began).Seconds(), 3, "30 s to the first, 2 s to withdraw an old one, then a minute")
 	})
 }
 

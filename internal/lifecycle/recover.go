@@ -44,15 +44,16 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 			return err
 		}
 	}
-	for _, f := range running {
+	for _, f := range found {
+		if _, stray := running[f.WorkerID]; !stray {
+			continue
+		}
 		if err := c.m.stray(ctx, f); err != nil {
 			return err
 		}
 	}
 	for _, w := range ended {
-		if w.Instance.PID != 0 {
-			c.state.unswept[w.ID] = w
-		}
+		c.state.unswept[w.ID] = w
 	}
 	return nil
 }
@@ -66,7 +67,7 @@ func (c *controller) recoverChecks(r store.Reader) error {
 	}
 	target := c.state.pool.Target()
 	for _, w := range c.state.workers {
-		if _, known := c.checks[w.TemplateHash]; known || w.TemplateHash == target {
+		if _, known := c.state.contracts[w.TemplateHash]; known || w.TemplateHash == target {
 			continue
 		}
 		made, err := r.Revision(c.uid, w.Revision)
@@ -75,7 +76,7 @@ func (c *controller) recoverChecks(r store.Reader) error {
 		}
 		template := pool.TemplateHash(made.Spec, 0)
 		i := slices.IndexFunc(revisions, func(r pool.Revision) bool { return pool.TemplateHash(r.Spec, 0) == template })
-		c.checks[w.TemplateHash] = revisions[i].Spec
+		c.state.contracts[w.TemplateHash] = revisions[i].Spec
 	}
 	return nil
 }
@@ -102,9 +103,17 @@ func (c *controller) takeUp(ctx context.Context, w pool.Worker, f runtime.Found,
 	case err != nil:
 		c.tell(fact{kind: factEnded, workerID: w.ID, at: now, exit: pool.Exit{Unknown: true}})
 	case w.State == pool.WorkerStopping:
-		c.resume(effect{kind: effectSignal, worker: w, signal: c.state.pool.Spec.Drain.Signal})
+		c.resume(effect{kind: effectSignal, worker: w, contract: c.contract(w)})
 	}
 	return nil
+}
+
+// contract is the spec that a worker is treated by.
+func (c *controller) contract(w pool.Worker) pool.Spec {
+	if spec, other := c.state.contracts[w.TemplateHash]; other {
+		return spec
+	}
+	return c.state.pool.Spec
 }
 
 // takeUpLaunch goes on with a launch that was journaled and has no instance.

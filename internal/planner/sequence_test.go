@@ -144,6 +144,12 @@ func TestSequences(t *testing.T) {
 			f.destroy(true)
 			f.run(habit{})
 		}},
+		{"forced destroy of a worker that had much time and survives its kill", settled(1, func(s *pool.Spec) { s.Drain.Grace = seconds(600) }), func(f *fleet) {
+			f.destroy(false)
+			f.run(habit{immortal: "w1", until: 10 * time.Second})
+			f.destroy(true)
+			f.run(habit{immortal: "w1", until: time.Minute})
+		}},
 		{"signal at the start of the drain", settled(2, func(s *pool.Spec) { s.Drain.SignalAt, s.Drain.Timeout = pool.SignalStart, seconds(60) }), func(f *fleet) {
 			f.resize(1)
 			f.run(habit{work: 40 * time.Second})
@@ -211,11 +217,8 @@ func (h habit) endsAt(w pool.Worker, killed map[string]bool) time.Time {
 // run lets a fleet go on until nothing moves any more, and notes after each step what is available.
 func (f *fleet) run(h habit) {
 	killed := map[string]bool{}
-	steps := 0
-	for began := f.Now; h.until == 0 || f.Now.Sub(began) < h.until; {
-		if steps++; steps > 1000 {
-			panic("the fleet never comes to rest:\n" + f.log.String())
-		}
+	began := f.Now
+	for range 1000 {
 		r := f.step()
 		if len(r.Actions)+len(r.Outcomes) > 0 {
 			f.note("  %d of %d available, %d in all", f.available(), f.Pool.Desired(), len(f.Workers))
@@ -233,8 +236,13 @@ func (f *fleet) run(h habit) {
 		if next.IsZero() {
 			return
 		}
+		if h.until > 0 && next.Sub(began) > h.until {
+			f.Now = began.Add(h.until)
+			return
+		}
 		f.Now = next
 	}
+	panic("the fleet never comes to rest:\n" + f.log.String())
 }
 
 // live lets workers get ready and end; it returns when the next one will end by itself.

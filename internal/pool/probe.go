@@ -1,9 +1,6 @@
 package pool
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // ProbeKind names a way to ask a worker how it is; it is the name of a member of HealthCheck.
 type ProbeKind string
@@ -15,17 +12,15 @@ const (
 	ProbeExec ProbeKind = "exec"
 )
 
-// probes are the members of HealthCheck of which only one can be there, in the order of Fields. port is the
-// name of the port that a probe asks; nil means that it asks none.
+// probes are the members of HealthCheck of which only one can be there, in the order of Fields.
 var probes = []struct {
-	kind  ProbeKind
-	asked func(HealthCheck) bool
-	port  func(HealthCheck) string
+	kind ProbeKind
+	in   func(HealthCheck) bool
 }{
-	{ProbeHTTP, func(h HealthCheck) bool { return h.HTTP != nil }, func(h HealthCheck) string { return h.HTTP.Port }},
-	{ProbeTCP, func(h HealthCheck) bool { return h.TCP != nil }, func(h HealthCheck) string { return h.TCP.Port }},
-	{ProbeGRPC, func(h HealthCheck) bool { return h.GRPC != nil }, func(h HealthCheck) string { return h.GRPC.Port }},
-	{ProbeExec, func(h HealthCheck) bool { return h.Exec != nil }, nil},
+	{ProbeHTTP, func(h HealthCheck) bool { return h.HTTP != nil }},
+	{ProbeTCP, func(h HealthCheck) bool { return h.TCP != nil }},
+	{ProbeGRPC, func(h HealthCheck) bool { return h.GRPC != nil }},
+	{ProbeExec, func(h HealthCheck) bool { return h.Exec != nil }},
 }
 
 // ProbeKinds are all ways to ask a worker.
@@ -44,30 +39,15 @@ func (k ProbeKind) Path() string { return "health." + string(k) }
 func (h HealthCheck) Probes() []ProbeKind {
 	var kinds []ProbeKind
 	for _, p := range probes {
-		if p.asked(h) {
+		if p.in(h) {
 			kinds = append(kinds, p.kind)
 		}
 	}
 	return kinds
 }
 
-// Has says whether the check asks in the given way.
-func (h HealthCheck) Has(kind ProbeKind) bool {
-	for _, p := range probes {
-		if p.kind == kind {
-			return p.asked(h)
-		}
-	}
-	return false
-}
-
-// anyProbe reads whatever says which probes there are, and the further fields.
-func anyProbe(further ...string) []string {
-	for _, p := range probes {
-		further = append(further, p.kind.Path())
-	}
-	return further
-}
+// Probed says whether there is anything to ask. Without a probe a worker is healthy as long as it lives.
+func (h HealthCheck) Probed() bool { return len(h.Probes()) > 0 }
 
 func oneProbe(s Spec) Faults {
 	asked := s.Health.Probes()
@@ -83,24 +63,4 @@ func listed(kinds []ProbeKind, separator string) string {
 		names[i] = string(k)
 	}
 	return strings.Join(names, separator)
-}
-
-func probePorts(s Spec) (faults Faults) {
-	names := make([]string, len(s.Worker.Ports))
-	for i, p := range s.Worker.Ports {
-		names[i] = p.Name
-	}
-	for _, p := range probes {
-		if p.port == nil || !p.asked(s.Health) {
-			continue
-		}
-		path, port := p.kind.Path(), p.port(s.Health)
-		switch {
-		case len(names) == 0:
-			faults = append(faults, Fault{Path: path, Reason: "asks a port, but worker.ports declares none", Valid: "declare a port in worker.ports"})
-		case port != "" && !slices.Contains(names, port):
-			faults = append(faults, Fault{Path: path + ".port", Value: quoted(port), Reason: "names no port of worker.ports", Valid: strings.Join(names, ", ")})
-		}
-	}
-	return faults
 }

@@ -63,7 +63,8 @@ type Runtime interface {
 	// Check finds what of a spec this runtime could not run, before anything is done.
 	Check(ctx context.Context, spec pool.Spec) pool.Faults
 	// Launch starts the worker's instance, or returns the one that runs under its id already. From then on
-	// its end is reported once. A *SpecError cannot be mended by trying again.
+	// its end is reported once. A *SpecError cannot be mended by trying again, and nothing was started; any
+	// other error leaves it open whether the instance runs.
 	Launch(ctx context.Context, l Launch) (pool.Instance, error)
 	// Adopt watches an instance that an earlier manager started. ErrGone if it has ended.
 	Adopt(ctx context.Context, poolUID, workerID string, instance pool.Instance) error
@@ -76,7 +77,8 @@ type Runtime interface {
 	// the worker. l is what the worker was launched from. An error means that the command was not run:
 	// ErrGone if the instance has ended, a *SpecError if trying again cannot mend it.
 	Exec(ctx context.Context, l Launch, instance pool.Instance, command []string) (Executed, error)
-	// Sweep ends what an ended instance left running, and returns how many processes that was.
+	// Sweep ends what an ended instance left running, and returns how many processes that was. Of a worker
+	// whose instance was never known, given as the zero Instance, it ends all that carries its id.
 	Sweep(ctx context.Context, workerID string, instance pool.Instance) (int, error)
 	// List finds the instances that carry this manager's id, of whatever incarnation. An error means that
 	// the world is unknown, never that it is empty.
