@@ -106,6 +106,7 @@ func TestAPoolLivesThroughEveryKindOfChange(t *testing.T) {
 			set("drain.grace", "3s")(o)
 		}, allStay, 3, "hot"},
 		{"another kind of probe", set("health", object{"tcp": object{}}), allStay, 3, "hot"},
+		{"a command as a probe", set("health", object{"exec": object{"command": list{"sh", "-c", `test -n "$POOLKEEPER_WORKER_ID"`}}, "interval": "200ms"}), allStay, 3, "hot"},
 		{"more workers", set("size", 5), allStay, 5, "hot"},
 		{"fewer workers", set("size", 2), someStay, 2, "hot"},
 		{"a rolling change", set("worker.env", object{"GREETING": "good day"}), noneStays, 2, "rolling"},

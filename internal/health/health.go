@@ -12,13 +12,14 @@ import (
 // Target is a worker to watch.
 type Target struct {
 	PoolUID   string
+	PoolName  string
 	WorkerID  string
-	Ports     map[string]int // chosen port by its name
-	FirstPort string         // name of the port that a probe without one asks
+	Instance  pool.Instance
+	Template  pool.WorkerTemplate // that the worker was made from
 	Check     pool.HealthCheck
 	Drain     pool.Drain
 	StartedAt time.Time
-	Ready     bool // it has been found healthy before; its verdict begins as healthy
+	Health    pool.Health // the verdict that its checks have come to before; unknown if to none
 }
 
 // Verdict is what the checks of a worker have come to.
@@ -29,7 +30,3 @@ type Verdict struct {
 	Reason   string      // why it is not healthy
 	At       time.Time
 }
-
-// HasProbe says whether there is anything to ask. A worker without a probe is healthy as long as it lives,
-// and need not be watched.
-func HasProbe(check pool.HealthCheck) bool { return check.Probed() }

@@ -18,6 +18,8 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
+var template = pool.WorkerTemplate{Command: []string{"worker"}, Ports: []pool.Port{{Name: "main"}, {Name: "admin"}}}
+
 // probe makes a check of a worker whose first port is "main".
 func probe(t *testing.T, check pool.HealthCheck, ports map[string]int) error {
 	t.Helper()
@@ -26,7 +28,7 @@ func probe(t *testing.T, check pool.HealthCheck, ports map[string]int) error {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), check.Timeout.Std())
 	defer cancel()
-	return health.Prober{}.Probe(ctx, health.Target{WorkerID: "w", Ports: ports, FirstPort: "main", Check: check})
+	return health.Prober{}.Probe(ctx, health.Target{WorkerID: "w", Instance: pool.Instance{Ports: ports}, Template: template, Check: check})
 }
 
 func httpCheck(path, port string) pool.HealthCheck {
@@ -224,7 +226,7 @@ func TestATCPProbePassesWhenItsConnectionIsAccepted(t *testing.T) {
 }
 
 func TestAClosedPortFails(t *testing.T) {
-	for name, check := range map[string]pool.HealthCheck{"http": httpCheck("/", ""), "tcp": tcpCheck("")} {
+	for name, check := range map[string]pool.HealthCheck{"http": httpCheck("/", ""), "tcp": tcpCheck(""), "grpc": grpcCheck("")} {
 		t.Run(name, func(t *testing.T) {
 			err := probe(t, check, map[string]int{"main": closedPort(t)})
 			require.ErrorContains(t, err, "connection refused")
@@ -234,7 +236,7 @@ func TestAClosedPortFails(t *testing.T) {
 }
 
 func TestAProbeThatIsCalledOffSaysNothingAboutTheWorker(t *testing.T) {
-	for name, check := range map[string]pool.HealthCheck{"http": httpCheck("/", ""), "tcp": tcpCheck("")} {
+	for name, check := range map[string]pool.HealthCheck{"http": httpCheck("/", ""), "tcp": tcpCheck(""), "grpc": grpcCheck("")} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -245,14 +247,8 @@ func TestAProbeThatIsCalledOffSaysNothingAboutTheWorker(t *testing.T) {
 			if check.TCP != nil {
 				cancel() // a connection is made too quickly to be called off
 			}
-			err := health.Prober{}.Probe(ctx, health.Target{Ports: map[string]int{"main": port}, FirstPort: "main", Check: check})
+			err := health.Prober{}.Probe(ctx, health.Target{Instance: pool.Instance{Ports: map[string]int{"main": port}}, Template: template, Check: check})
 			require.ErrorIs(t, err, health.ErrNotProbed)
 		})
 	}
-}
-
-func TestHasProbe(t *testing.T) {
-	require.True(t, health.HasProbe(httpCheck("/", "")))
-	require.True(t, health.HasProbe(tcpCheck("")))
-	require.False(t, health.HasProbe(pool.HealthCheck{}))
 }

@@ -9,10 +9,10 @@ import (
 const (
 	firstGap  = 50 * time.Millisecond // between the first two probes of a worker that has just started
 	gapGrowth = 1.5
-	jitter    = 0.1 // share of the interval by which a steady gap is shorter or longer, so that probes spread
+	jitter    = 0.1 // share of a gap by which it is shorter or longer, so that probes spread
 )
 
-// watched is a target and where it stands in the schedule: in the heap of deadlines, waiting in its pool's
+// watched is a target and where it stands in the schedule: in the heap of deadlines, waiting in a
 // lane, or being probed.
 type watched struct {
 	target   Target
@@ -20,22 +20,33 @@ type watched struct {
 	obstacle string        // why it is not healthy yet, as last reported
 	edition  int           // counts the changes of its check; the outcome of an older check does not count
 	gap      time.Duration // to the probe after the next, until it has been healthy
+	spread   bool          // its probes have a phase of their own within the interval
+	slow     bool          // its last probe took more than half of the time that it had
+	lane     *lane         // where it waits, or what it was probed from
 	due      time.Time
 	place    int                // in the heap; -1 outside of it
 	cancel   context.CancelFunc // of the probe that is being made
 	removed  bool
 }
 
-// nextGap is the time from one probe to the next. random is in [0, 1).
+// nextGap is the time from one probe to the next. Workers that became healthy together are spread over the
+// interval from then on. random is in [0, 1).
 func (w *watched) nextGap(random float64) time.Duration {
 	interval := w.target.Check.Interval.Std()
-	if w.tally.proven {
-		return time.Duration(float64(interval) * (1 - jitter + 2*jitter*random))
+	around := 1 - jitter + 2*jitter*random
+	switch {
+	case w.tally.proven && !w.spread:
+		w.spread = true
+		return share(interval, random)
+	case w.tally.proven:
+		return share(interval, around)
 	}
 	gap := min(w.gap, interval)
-	w.gap = min(time.Duration(float64(gap)*gapGrowth), interval)
-	return gap
+	w.gap = min(share(gap, gapGrowth), interval)
+	return share(gap, around)
 }
+
+func share(d time.Duration, of float64) time.Duration { return time.Duration(float64(d) * of) }
 
 // deadlines is a heap of what is due, soonest first.
 type deadlines []*watched
@@ -73,65 +84,5 @@ func (d *deadlines) put(w *watched, due time.Time) {
 func (d *deadlines) remove(w *watched) {
 	if w.place >= 0 {
 		heap.Remove(d, w.place)
-	}
-}
-
-// lanes hold what is due and waits for one of the bounded number of probes at a time. A pool whose workers
-// all hang uses up its own time, not that of others: the pool with the fewest probes under way goes first.
-type lanes struct {
-	limit    int
-	underWay int
-	byPool   map[string]*lane
-}
-
-type lane struct {
-	waiting  []*watched
-	underWay int
-}
-
-func newLanes(limit int) lanes { return lanes{limit: limit, byPool: map[string]*lane{}} }
-
-func (l *lanes) enqueue(w *watched) {
-	pool := l.byPool[w.target.PoolUID]
-	if pool == nil {
-		pool = &lane{}
-		l.byPool[w.target.PoolUID] = pool
-	}
-	pool.waiting = append(pool.waiting, w)
-}
-
-// next is the one to probe now, or nil if none waits or the limit is reached.
-func (l *lanes) next() *watched {
-	if l.underWay >= l.limit {
-		return nil
-	}
-	var first *lane
-	for _, pool := range l.byPool {
-		if len(pool.waiting) > 0 && (first == nil || pool.underWay < first.underWay) {
-			first = pool
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	w := first.waiting[0]
-	first.waiting[0] = nil
-	first.waiting = first.waiting[1:]
-	first.underWay++
-	l.underWay++
-	return w
-}
-
-// done gives back the place that next has given.
-func (l *lanes) done(w *watched) {
-	l.underWay--
-	pool := l.byPool[w.target.PoolUID]
-	pool.underWay--
-	l.tidy(w.target.PoolUID)
-}
-
-func (l *lanes) tidy(poolUID string) {
-	if pool := l.byPool[poolUID]; pool != nil && pool.underWay == 0 && len(pool.waiting) == 0 {
-		delete(l.byPool, poolUID)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,8 +59,8 @@ func NewScheduler(config Config) *Scheduler {
 	}
 }
 
-// Watch begins to probe a worker: at once and in short, growing gaps if it has yet to become healthy,
-// spread over the interval if it is ready. Watching it again with another check keeps the verdict until
+// Watch begins to probe a worker: at once and in short, growing gaps if there is no verdict on it, spread over
+// the interval if there is one. Watching it again with another check keeps the verdict until
 // the new check's thresholds speak against it; with the same check it changes nothing.
 func (s *Scheduler) Watch(t Target) {
 	s.mu.Lock()
@@ -70,9 +71,9 @@ func (s *Scheduler) Watch(t Target) {
 	w, again := s.targets[t.WorkerID]
 	switch {
 	case !again:
-		w = &watched{target: t, tally: newTally(t.Ready), place: -1}
+		w = &watched{target: t, tally: newTally(t.Health), place: -1}
 		s.targets[t.WorkerID] = w
-	case reflect.DeepEqual(w.target.Check, t.Check) && reflect.DeepEqual(w.target.Ports, t.Ports) && w.target.FirstPort == t.FirstPort:
+	case reflect.DeepEqual(w.target.Check, t.Check) && reflect.DeepEqual(w.target.Instance, t.Instance):
 		return
 	default:
 		t.PoolUID = w.target.PoolUID // a worker never changes its pool
@@ -84,8 +85,8 @@ func (s *Scheduler) Watch(t Target) {
 		return // its turn has come already
 	}
 	wait := time.Duration(0)
-	if w.tally.proven {
-		wait = time.Duration(float64(t.Check.Interval.Std()) * s.config.Random())
+	if w.spread = w.tally.proven; w.spread {
+		wait = share(t.Check.Interval.Std(), s.config.Random())
 	}
 	s.schedule(w, now.Add(wait))
 }
@@ -175,6 +176,7 @@ func (s *Scheduler) finish(ctx context.Context, w *watched, edition int, began t
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.cancel = nil
+	w.slow = time.Since(began) > w.target.Check.Timeout.Std()/2
 	s.lanes.done(w)
 	defer s.startWaiting(ctx)
 	if w.removed || ctx.Err() != nil {
@@ -203,13 +205,25 @@ func (s *Scheduler) count(w *watched, now time.Time, err error) {
 	if v.Health != pool.Healthy && err != nil {
 		v.Reason = err.Error()
 	}
-	obstacle := v.Health == pool.HealthUnknown && v.Reason != "" && v.Reason != w.obstacle
+	obstacle := v.Health == pool.HealthUnknown && v.Reason != "" && !alike(v.Reason, w.obstacle)
 	if v.Health == before && !obstacle {
 		return
 	}
 	w.obstacle = v.Reason
 	s.verdicts = append(s.verdicts, v)
 	notify(s.told)
+}
+
+// alike says that two reasons differ in their digits at most: a time or a pid in a command's output is no
+// news.
+func alike(a, b string) bool {
+	undated := func(r rune) rune {
+		if '0' <= r && r <= '9' {
+			return -1 // which drops it
+		}
+		return r
+	}
+	return strings.Map(undated, a) == strings.Map(undated, b)
 }
 
 // report passes the verdicts on, as fast as they are taken.

@@ -102,7 +102,7 @@ func started(worker string) health.Target {
 
 func ready(worker string) health.Target {
 	t := started(worker)
-	t.Ready = true
+	t.Health = pool.Healthy
 	return t
 }
 
@@ -116,9 +116,11 @@ func inBubble(t *testing.T, config health.Config, test func(t *testing.T, w *wor
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); s.Run(ctx) }()
+		defer func() { // also if the test has failed
+			stop()
+			<-ended
+		}()
 		test(t, w, s)
-		stop()
-		<-ended
 	})
 }
 
@@ -143,9 +145,10 @@ func TestAStartedWorkerIsProbedInGrowingGapsUntilItIsHealthy(t *testing.T) {
 		require.Equal(t, []string{"w unknown", "w healthy"}, w.told())
 		times := w.times("w")
 		require.Equal(t, 659375*time.Microsecond, times[5])
-		require.Len(t, times, 6, "from the verdict on, the interval counts")
-		pass(time.Second)
-		require.Equal(t, times[5]+10*time.Second, w.times("w")[6])
+		require.Equal(t, times[5]+5*time.Second, times[6], "it gets a place in the interval")
+		require.Len(t, times, 7, "from the verdict on, the interval counts")
+		pass(6 * time.Second)
+		require.Equal(t, times[6]+10*time.Second, w.times("w")[7])
 	})
 }
 

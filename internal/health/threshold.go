@@ -9,14 +9,17 @@ import (
 // tally is the standing of one worker: the verdict, and what speaks against it.
 type tally struct {
 	health   pool.Health // unknown until there is a verdict
-	proven   bool        // it was healthy once
+	proven   bool        // it was healthy once, or so it was said
 	passes   int64       // passed checks in a row
 	failures int64       // failed checks in a row that count
 }
 
-func newTally(ready bool) tally {
-	if ready {
-		return tally{health: pool.Healthy, proven: true}
+// newTally begins with the verdict that an earlier manager has come to. Only what was healthy once can have
+// been found unhealthy.
+func newTally(verdict pool.Health) tally {
+	switch verdict {
+	case pool.Healthy, pool.Unhealthy:
+		return tally{health: verdict, proven: true}
 	}
 	return tally{health: pool.HealthUnknown}
 }

@@ -66,7 +66,10 @@ func TestAVerdictChangesWhenItsThresholdIsMet(t *testing.T) {
 		}},
 	} {
 		t.Run(behaviour, func(t *testing.T) {
-			now := newTally(c.ready)
+			now := newTally(pool.HealthUnknown)
+			if c.ready {
+				now = newTally(pool.Healthy)
+			}
 			for i, s := range c.steps {
 				now = now.after(s.passed, c.check, s.age)
 				require.Equal(t, s.want, now.health, "step %d", i)
@@ -77,9 +80,19 @@ func TestAVerdictChangesWhenItsThresholdIsMet(t *testing.T) {
 
 func TestARecountedTallyKeepsTheVerdictAndForgetsTheCount(t *testing.T) {
 	check := pool.HealthCheck{HealthyThreshold: 1, UnhealthyThreshold: 3}
-	now := newTally(true).after(false, check, 0).after(false, check, 0).recounted()
+	now := newTally(pool.Healthy).after(false, check, 0).after(false, check, 0).recounted()
 	require.Equal(t, pool.Healthy, now.health)
 	now = now.after(false, check, 0).after(false, check, 0)
 	require.Equal(t, pool.Healthy, now.health)
 	require.Equal(t, pool.Unhealthy, now.after(false, check, 0).health)
+}
+
+func TestAVerdictOfAnEarlierManagerStandsUntilTheThresholdsSpeakAgainstIt(t *testing.T) {
+	check := pool.HealthCheck{HealthyThreshold: 2, UnhealthyThreshold: 2}
+	now := newTally(pool.Unhealthy).after(false, check, 0)
+	require.Equal(t, pool.Unhealthy, now.health)
+	now = now.after(true, check, 0)
+	require.Equal(t, pool.Unhealthy, now.health)
+	now = now.after(true, check, 0)
+	require.Equal(t, pool.Healthy, now.health)
 }

@@ -164,7 +164,7 @@ func TestTheBreakerReplacesOneAtATimeWhenManyAreSick(t *testing.T) {
 		for _, id := range s.world.running() {
 			s.world.sicken(id, "the database is away")
 		}
-		s.pass(6 * time.Second)
+		s.pass(4 * time.Second) // all are found sick, and the replacement is not warm yet
 		require.Equal(t, pool.Unhealthy, s.view("web").Status.Health)
 		require.Len(t, s.world.starts(), 5, "one replacement")
 		for _, id := range s.world.running() {
@@ -220,7 +220,7 @@ func TestOldWorkersKeepTheirCheckDuringARollingChangeOfIt(t *testing.T) {
 		t.Run(fmt.Sprintf("manager restarted %t", restarted), func(t *testing.T) {
 			play(t, func(t *testing.T, s *stage) {
 				s.world.probing = func(target health.Target) error {
-					for port := range target.Ports {
+					for port := range target.Instance.Ports {
 						if port != target.Check.HTTP.Port || "/"+port != target.Check.HTTP.Path {
 							return fmt.Errorf("port %s is asked for %s%s", port, target.Check.HTTP.Port, target.Check.HTTP.Path)
 						}

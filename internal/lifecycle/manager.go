@@ -29,7 +29,8 @@ type Config struct {
 	Now     func() time.Time           // nil: the clock
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
 	// Probe makes one probe of a worker, Hook tells one that it drains, and Jobs asks one for the number of
-	// its active jobs; nil: over the network.
+	// its active jobs; nil: over the network, and a check's
+	// command by the runtime.
 	Probe func(context.Context, health.Target) error
 	Hook  func(context.Context, health.Target) error
 	Jobs  func(context.Context, health.Target) (int64, error)
@@ -65,7 +66,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
 	if config.Probe == nil {
-		config.Probe = health.Prober{}.Probe
+		config.Probe = health.Prober{Exec: config.Runtime.Exec}.Probe
 	}
 	if config.Hook == nil {
 		config.Hook = health.Prober{}.Hook

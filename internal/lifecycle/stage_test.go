@@ -27,7 +27,9 @@ type stage struct {
 	m       *lifecycle.Manager
 	gate    func(call string) (before, after error) // of the runtimes; nil: open
 	ids     int
-	uids    map[string]bool // of the pools that were created
+	// realProbes: workers are asked by the manager's own prober instead of the world's.
+	realProbes bool
+	uids       map[string]bool // of the pools that were created
 }
 
 // play runs a story on a stage of its own. Afterwards nothing may have been done without its journal, and
@@ -73,10 +75,14 @@ func (s *stage) tryOpen() (err error) {
 	if s.gate != nil {
 		s.runtime.gate = s.gate
 	}
-	s.m, err = lifecycle.New(context.Background(), lifecycle.Config{
+	config := lifecycle.Config{
 		Store: s.journal, Runtime: s.runtime, Logger: hclog.NewNullLogger(), Host: testHost,
 		NewID: s.newID, Probe: s.world.probe,
-	})
+	}
+	if s.realProbes {
+		config.Probe = nil
+	}
+	s.m, err = lifecycle.New(context.Background(), config)
 	return err
 }
 

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
@@ -60,6 +61,10 @@ func judge(p pool.Pool, s pool.Status, workers []pool.Worker) (pool.Health, []st
 	if s.Available < s.Desired {
 		reasons = append(reasons, fmt.Sprintf("%d of %d workers are available", s.Available, s.Desired))
 	}
+	unheard := unheardOf(workers)
+	if n := len(unheard); n > 0 && len(reasons) > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d have passed no check yet%s", n, firstObstacle(unheard)))
+	}
 	switch {
 	case p.Phase == pool.PhaseDestroyed:
 		return pool.HealthUnknown, nil
@@ -67,8 +72,32 @@ func judge(p pool.Pool, s pool.Status, workers []pool.Worker) (pool.Health, []st
 		return pool.Healthy, nil
 	case p.Phase == pool.PhaseCreating:
 		return pool.HealthUnknown, reasons
-	case s.Available == 0:
-		return pool.Unhealthy, reasons
+	case s.Available > 0:
+		return pool.Degraded, reasons
+	case len(unheard) > 0 && len(unheard) >= s.Desired && !slices.ContainsFunc(unheard, inPlaceOfAnother):
+		return pool.HealthUnknown, reasons // its first workers: nothing speaks against them
 	}
-	return pool.Degraded, reasons
+	return pool.Unhealthy, reasons
 }
+
+// unheardOf are the workers that are to stay and that no check has spoken on.
+func unheardOf(workers []pool.Worker) (unheard []pool.Worker) {
+	for _, w := range workers {
+		if w.Health == pool.HealthUnknown && !w.State.Leaving() {
+			unheard = append(unheard, w)
+		}
+	}
+	return unheard
+}
+
+// firstObstacle quotes what keeps one of the workers from its first passed check.
+func firstObstacle(workers []pool.Worker) string {
+	for _, w := range workers {
+		if w.HealthReason != "" {
+			return fmt.Sprintf(" (worker %s: %s)", w.ID, w.HealthReason)
+		}
+	}
+	return ""
+}
+
+func inPlaceOfAnother(w pool.Worker) bool { return w.Replaces != "" }

@@ -45,18 +45,14 @@ func (c *controller) watch(spec pool.Spec, w pool.Worker) {
 		return
 	}
 	t := target(c.uid, spec, w)
-	t.Ready = w.State == pool.WorkerReady && w.Health == pool.Healthy
+	t.PoolName, t.Health = c.name, w.Health
 	c.m.health.Watch(t)
 }
 
 // target is a worker as one who speaks to it has to know it.
 func target(poolUID string, contract pool.Spec, w pool.Worker) health.Target {
-	t := health.Target{
-		PoolUID: poolUID, WorkerID: w.ID, Ports: w.Instance.Ports, Check: contract.Health, Drain: contract.Drain,
-		StartedAt: w.StartedAt,
+	return health.Target{
+		PoolUID: poolUID, WorkerID: w.ID, Instance: w.Instance, Template: contract.Worker,
+		Check: contract.Health, Drain: contract.Drain, StartedAt: w.StartedAt,
 	}
-	if len(contract.Worker.Ports) > 0 {
-		t.FirstPort = contract.Worker.Ports[0].Name
-	}
-	return t
 }

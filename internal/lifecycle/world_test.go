@@ -237,6 +237,20 @@ func (c *connection) Sweep(_ context.Context, workerID string, known pool.Instan
 	return n, err
 }
 
+// Exec runs a check that complains as the worker's probe does.
+func (c *connection) Exec(_ context.Context, l runtime.Launch, known pool.Instance, command []string) (ran runtime.Executed, err error) {
+	err = c.call("exec "+command[0], l.WorkerID, false, func() error {
+		if _, err := c.find(l.WorkerID, known); err != nil {
+			return err
+		}
+		if complaint := c.sick[l.WorkerID]; complaint != "" {
+			ran = runtime.Executed{Exit: pool.Exit{Code: 1}, Output: []byte(complaint)}
+		}
+		return nil
+	})
+	return ran, err
+}
+
 func (c *connection) List(context.Context) (found []runtime.Found, err error) {
 	err = c.call("list", "", false, func() error {
 		for _, id := range slices.Sorted(maps.Keys(c.instances)) {

@@ -25,6 +25,8 @@ var bareObjects = []struct {
 }{
 	{"health.http", ChangeContract, func(s Spec) bool { return s.Health.HTTP != nil }},
 	{"health.tcp", ChangeContract, func(s Spec) bool { return s.Health.TCP != nil }},
+	{"health.grpc", ChangeContract, func(s Spec) bool { return s.Health.GRPC != nil }},
+	{"health.exec", ChangeContract, func(s Spec) bool { return s.Health.Exec != nil }},
 	{"update.canary", ChangeHot, func(s Spec) bool { return s.Update.Canary != nil }},
 	{"drain.hook.http", ChangeContract, func(s Spec) bool { return s.Drain.Hook != nil && s.Drain.Hook.HTTP != nil }},
 	{"drain.active_jobs", ChangeContract, func(s Spec) bool { return s.Drain.ActiveJobs != nil }},

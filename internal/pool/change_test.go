@@ -41,6 +41,9 @@ var changed = map[string]func(*pool.Spec){
 	"health.http.path":            func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Port: "admin"} },
 	"health.http.port":            func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Path: "/healthz"} },
 	"health.tcp.port":             func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{Port: "admin"} },
+	"health.grpc.port":            func(s *pool.Spec) { s.Health.GRPC = &pool.GRPCProbe{Port: "admin", Service: "web.Front"} },
+	"health.grpc.service":         func(s *pool.Spec) { s.Health.GRPC = &pool.GRPCProbe{Port: "http"} },
+	"health.exec.command":         func(s *pool.Spec) { s.Health.Exec = &pool.ExecProbe{Command: []string{"/bin/check"}} },
 	"health.interval":             func(s *pool.Spec) { s.Health.Interval++ },
 	"health.timeout":              func(s *pool.Spec) { s.Health.Timeout++ },
 	"health.healthy_threshold":    func(s *pool.Spec) { s.Health.HealthyThreshold++ },
@@ -63,10 +66,10 @@ var changed = map[string]func(*pool.Spec){
 	"deletion_protection":         func(s *pool.Spec) { s.DeletionProtection = false },
 }
 
-// compared is a spec with both probes, so that every field can change alone.
+// compared is a spec with all probes, so that every field can change alone.
 func compared() pool.Spec {
 	s := validSpec()
-	s.Health.TCP = &pool.TCPProbe{Port: "http"}
+	s.Health = wantEveryField().Health
 	return s
 }
 
@@ -110,6 +113,8 @@ func TestThePresenceOfABareObjectIsAChange(t *testing.T) {
 	objects := map[string]func(*pool.Spec){
 		"health.http":       func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{} },
 		"health.tcp":        func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{} },
+		"health.grpc":       func(s *pool.Spec) { s.Health.GRPC = &pool.GRPCProbe{} },
+		"health.exec":       func(s *pool.Spec) { s.Health.Exec = &pool.ExecProbe{} },
 		"update.canary":     func(s *pool.Spec) { s.Update.Canary = &pool.Canary{} },
 		"drain.hook.http":   func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}} },
 		"drain.active_jobs": func(s *pool.Spec) { s.Drain.ActiveJobs = &pool.ActiveJobs{} },

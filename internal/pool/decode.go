@@ -118,6 +118,9 @@ func (s *Spec) omitEmpty() {
 	if len(s.Worker.Command) == 0 {
 		s.Worker.Command = nil
 	}
+	if s.Health.Exec != nil && len(s.Health.Exec.Command) == 0 {
+		s.Health.Exec.Command = nil
+	}
 	if len(s.Worker.Ports) == 0 {
 		s.Worker.Ports = nil
 	}

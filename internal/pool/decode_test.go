@@ -31,6 +31,8 @@ initialization: empty
 health:
   http: {path: /healthz, port: admin}
   tcp: {port: http}
+  grpc: {port: http, service: web.Front}
+  exec: {command: [/bin/check, "${PORT}"]}
   interval: 1m30s
   timeout: 500ms
   healthy_threshold: 2
@@ -74,6 +76,7 @@ func wantEveryField() pool.Spec {
 		Size:         &size, Initialization: pool.Empty,
 		Health: pool.HealthCheck{
 			HTTP: &pool.HTTPProbe{Path: "/healthz", Port: "admin"}, TCP: &pool.TCPProbe{Port: "http"},
+			GRPC: &pool.GRPCProbe{Port: "http", Service: "web.Front"}, Exec: &pool.ExecProbe{Command: []string{"/bin/check", "${PORT}"}},
 			Interval: pool.Duration(90 * time.Second), Timeout: pool.Duration(500 * time.Millisecond),
 			HealthyThreshold: 2, UnhealthyThreshold: 4, StartPeriod: pool.Duration(20 * time.Second),
 		},
@@ -131,6 +134,9 @@ func TestTheFormsOfAValue(t *testing.T) {
 		"drain: {grace: '0'}":                                 pool.Duration(0),
 		"health: {http: {}}":                                  &pool.HTTPProbe{},
 		"health: {tcp: {}}":                                   &pool.TCPProbe{},
+		"health: {grpc: {}}":                                  &pool.GRPCProbe{},
+		"health: {exec: {}}":                                  &pool.ExecProbe{},
+		"health: {exec: {command: []}}":                       &pool.ExecProbe{},
 		"description: |\n  two\n  lines\n":                    "two\nlines\n",
 		"description: 'yes'":                                  "yes",
 		"description: yes":                                    "yes",
@@ -153,7 +159,7 @@ func TestTheFormsOfAValue(t *testing.T) {
 		}
 		require.NoError(t, err, document)
 		require.Contains(t, []any{
-			spec.Update.MaxSurge, spec.Logs.MaxSize, spec.Drain.Grace, spec.Health.HTTP, spec.Health.TCP,
+			spec.Update.MaxSurge, spec.Logs.MaxSize, spec.Drain.Grace, spec.Health.HTTP, spec.Health.TCP, spec.Health.GRPC, spec.Health.Exec,
 			spec.Description, spec.Labels, spec.RestartTriggers, spec.Worker.Command, size(spec),
 		}, want, document)
 	}

@@ -52,7 +52,7 @@ type Field struct {
 	Default  string // as a user would write it; empty means none
 	Change   Change
 	Runtimes []string // that enforce it; nil means all
-	Required bool
+	Required bool     // a leaf in a member of a one-of object: where that member is there
 	OneOf    bool     // a leaf in a member of a one-of object: never filled in, empty has a meaning of its own
 	Enum     []string // the only valid values
 	Min, Max string   // bounds, written like the value
@@ -108,11 +108,17 @@ var Fields = []Field{
 	{Path: "initialization", Kind: KindString, Default: Prewarmed, Change: ChangeCreation, Enum: []string{Prewarmed, Empty},
 		Doc: "How the pool starts: `prewarmed` waits at creation until every worker is available, `empty` starts with size 0."},
 	{Path: "health.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: httpPath, Valid: inHTTPPath,
-		Doc: "Path that a healthy worker answers with a status from 200 to 399; left out, `/`."},
+		Doc: "Path that a healthy worker answers with a status from 200 to 399; a redirect is not followed. Left out, `/`."},
 	{Path: "health.http.port", Kind: KindString, OneOf: true, Change: ChangeContract,
 		Doc: "Name of the port to ask; left out, the first of `worker.ports`."},
 	{Path: "health.tcp.port", Kind: KindString, OneOf: true, Change: ChangeContract,
 		Doc: "Name of the port to connect to; left out, the first of `worker.ports`."},
+	{Path: "health.grpc.port", Kind: KindString, OneOf: true, Change: ChangeContract,
+		Doc: "Name of the port to call, without TLS; left out, the first of `worker.ports`."},
+	{Path: "health.grpc.service", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: `^[^\x00-\x1f\x7f]{0,256}$`, Valid: "at most 256 characters, none of them a control character",
+		Doc: "Service to ask after; left out, the server as a whole."},
+	{Path: "health.exec.command", Kind: KindList, Required: true, OneOf: true, Change: ChangeContract,
+		Doc: "Program and arguments of the check, with the references of `worker.command`. It runs where the worker runs, in its directory and with its environment, and is killed with all that it started when it has ended or `health.timeout` has passed."},
 	{Path: "health.interval", Kind: KindDuration, Default: "10s", Change: ChangeContract, Min: "100ms", Max: "1h",
 		Doc: "Time between two checks of a ready worker."},
 	{Path: "health.timeout", Kind: KindDuration, Default: "1s", Change: ChangeContract, Min: "10ms", Max: "5m",

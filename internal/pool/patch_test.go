@@ -27,6 +27,9 @@ func TestAPatchChangesOnlyWhatItNames(t *testing.T) {
 		"the last key of a map":           {`{"labels": {"team": null}}`, func(s *pool.Spec) { s.Labels = nil }},
 		"a list is replaced":              {`{"worker": {"command": ["x"], "ports": [{"name": "one"}]}}`, func(s *pool.Spec) { s.Worker.Command, s.Worker.Ports = []string{"x"}, []pool.Port{{Name: "one"}} }},
 		"a probe is exchanged":            {`{"health": {"http": null, "tcp": {}}}`, func(s *pool.Spec) { s.Health.HTTP, s.Health.TCP = nil, &pool.TCPProbe{} }},
+		"a probe becomes a command": {`{"health": {"http": null, "exec": {"command": ["a"]}}}`, func(s *pool.Spec) {
+			s.Health.HTTP, s.Health.Exec = nil, &pool.ExecProbe{Command: []string{"a"}}
+		}},
 		"a probe keeps its other leaves":  {`{"health": {"http": {"path": "/x"}}}`, func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Path: "/x", Port: "admin"} }},
 		"a leaf of a probe is taken away": {`{"health": {"http": {"path": null}}}`, func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Port: "admin"} }},
 		"nulls of a new object disappear": {`{"health": {"tcp": {"port": null}}}`, func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{} }},

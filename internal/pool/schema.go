@@ -53,7 +53,7 @@ func objectSchema(path string) (*jsonschema.Schema, error) {
 		}
 		object.Properties[name] = property
 		object.PropertyOrder = append(object.PropertyOrder, name)
-		if f.Required || !isLeaf && len(property.Required) > 0 {
+		if f.Required || !isLeaf && len(property.Required) > 0 && !isMember(at) {
 			object.Required = append(object.Required, name)
 		}
 		if !isLeaf && isMember(at) {

@@ -83,15 +83,14 @@ type LeaseTerms struct {
 type HealthCheck struct {
 	HTTP               *HTTPProbe `json:"http,omitempty"`
 	TCP                *TCPProbe  `json:"tcp,omitempty"`
+	GRPC               *GRPCProbe `json:"grpc,omitempty"`
+	Exec               *ExecProbe `json:"exec,omitempty"`
 	Interval           Duration   `json:"interval"`
 	Timeout            Duration   `json:"timeout"`
 	HealthyThreshold   int64      `json:"healthy_threshold"`
 	UnhealthyThreshold int64      `json:"unhealthy_threshold"`
 	StartPeriod        Duration   `json:"start_period"`
 }
-
-// Probed says whether there is anything to ask. A worker without a probe is healthy as long as it lives.
-func (h HealthCheck) Probed() bool { return h.HTTP != nil || h.TCP != nil }
 
 // HTTPProbe passes on an answer of status 200 to 399 to a GET of Path.
 type HTTPProbe struct {
@@ -102,6 +101,17 @@ type HTTPProbe struct {
 // TCPProbe passes when a connection is accepted.
 type TCPProbe struct {
 	Port string `json:"port,omitempty"` // a name out of worker.ports; empty means the first
+}
+
+// GRPCProbe passes when the worker's health service (grpc.health.v1) answers SERVING for Service.
+type GRPCProbe struct {
+	Port    string `json:"port,omitempty"`    // a name out of worker.ports; empty means the first
+	Service string `json:"service,omitempty"` // empty means the server as a whole
+}
+
+// ExecProbe passes when Command, run beside the worker and with its environment, exits with code 0.
+type ExecProbe struct {
+	Command []string `json:"command"` // program and arguments, with the references of worker.command
 }
 
 // Remediation is the replacement of unhealthy workers.

@@ -29,8 +29,12 @@ func validate(s Spec, unknown func(string) bool, rules []rule) error {
 	var faults Faults
 	leaves := s.Leaves()
 	for _, f := range Fields {
+		v, written := leaves[f.Path]
+		if f.OneOf && f.Required && !written {
+			continue // the member that it is required in is not there; its empty leaf would be
+		}
 		if !unknown(f.Path) {
-			faults = append(faults, f.Check(leaves[f.Path])...)
+			faults = append(faults, f.Check(v)...)
 		}
 	}
 	for _, r := range rules {
@@ -128,19 +132,25 @@ var rules = []rule{
 		return longValues("restart_triggers", s.RestartTriggers, 1<<16)
 	}},
 	{[]string{"worker.command"}, func(s Spec) Faults {
-		if len(s.Worker.Command) > 0 && s.Worker.Command[0] == "" {
-			return Faults{{Path: "worker.command[0]", Value: `""`, Reason: "is empty", Valid: "a program's name or absolute path"}}
-		}
-		return nulFaults("worker.command", s.Worker.Command)
+		return commandFaults("worker.command", s.Worker.Command)
 	}},
-	{[]string{"worker.command", "worker.ports"}, portReferences},
+	{[]string{"worker.command", "worker.ports"}, func(s Spec) Faults {
+		return portReferences("worker.command", s.Worker.Command, s.Worker.Ports)
+	}},
 	{[]string{"worker.env"}, environment},
 	{[]string{"worker.ports"}, portNames},
-	{[]string{"health.http", "health.tcp"}, func(s Spec) Faults {
-		if s.Health.HTTP != nil && s.Health.TCP != nil {
-			return Faults{{Path: "health", Reason: "has both http and tcp", Valid: "one of http and tcp, or neither"}}
+	{[]string{"health.http", "health.tcp", "health.grpc", "health.exec"}, oneProbe},
+	{[]string{"health.exec", "health.exec.command"}, func(s Spec) Faults {
+		if s.Health.Exec == nil {
+			return nil
 		}
-		return nil
+		return commandFaults("health.exec.command", s.Health.Exec.Command)
+	}},
+	{[]string{"health.exec", "health.exec.command", "worker.ports"}, func(s Spec) Faults {
+		if s.Health.Exec == nil {
+			return nil
+		}
+		return portReferences("health.exec.command", s.Health.Exec.Command, s.Worker.Ports)
 	}},
 	{[]string{"health.http", "health.http.port", "worker.ports"}, portOf("health.http", func(s Spec) (bool, string) {
 		return s.Health.HTTP != nil, port(s.Health.HTTP)
@@ -150,6 +160,12 @@ var rules = []rule{
 			return false, ""
 		}
 		return true, s.Health.TCP.Port
+	})},
+	{[]string{"health.grpc", "health.grpc.port", "worker.ports"}, portOf("health.grpc", func(s Spec) (bool, string) {
+		if s.Health.GRPC == nil {
+			return false, ""
+		}
+		return true, s.Health.GRPC.Port
 	})},
 	{[]string{"drain.hook", "drain.hook.http", "drain.hook.http.port", "worker.ports"}, portOf("drain.hook.http", func(s Spec) (bool, string) {
 		if s.Drain.Hook == nil {
@@ -215,6 +231,13 @@ func longValues(path string, m map[string]string, most int) (faults Faults) {
 	return faults
 }
 
+func commandFaults(path string, command []string) Faults {
+	if len(command) > 0 && command[0] == "" {
+		return Faults{{Path: path + "[0]", Value: `""`, Reason: "is empty", Valid: "a program's name or absolute path"}}
+	}
+	return nulFaults(path, command)
+}
+
 // nulFaults: no operating system can pass a NUL byte in an argument or a variable.
 func nulFaults(path string, values []string) (faults Faults) {
 	for i, v := range values {
@@ -230,9 +253,9 @@ func PortVariable(name string) string {
 	return "POOLKEEPER_PORT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-func portReferences(s Spec) (faults Faults) {
+func portReferences(path string, command []string, ports []Port) (faults Faults) {
 	given := []string{}
-	for i, p := range s.Worker.Ports {
+	for i, p := range ports {
 		if i == 0 {
 			given = append(given, "PORT")
 		}
@@ -241,14 +264,14 @@ func portReferences(s Spec) (faults Faults) {
 			given = append(given, name)
 		}
 	}
-	for i, arg := range s.Worker.Command {
+	for i, arg := range command {
 		for _, ref := range portRef.FindAllStringSubmatch(arg, -1) {
 			if !slices.Contains(given, ref[1]) {
 				valid := "declare the port in worker.ports"
 				if len(given) > 0 {
 					valid = "${" + strings.Join(given, "}, ${") + "}, or " + valid
 				}
-				faults = append(faults, Fault{Path: fmt.Sprintf("worker.command[%d]", i), Value: quoted(arg), Reason: ref[0] + " names no declared port", Valid: valid})
+				faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", path, i), Value: quoted(arg), Reason: ref[0] + " names no declared port", Valid: valid})
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // validSpec is a spec that uses much and is valid.
 func validSpec() pool.Spec {
 	s := wantEveryField()
-	s.Health.TCP = nil
+	s.Health.TCP, s.Health.GRPC, s.Health.Exec = nil, nil, nil
 	s.Initialization = pool.Prewarmed
 	return s
 }
@@ -74,25 +74,36 @@ var invalid = map[string]struct {
 	"a size below 0":            {func(s *pool.Spec) { s.Size = number(-1) }, "size", "from 0 to 100000", []string{"size"}},
 	"a size too large":          {func(s *pool.Spec) { s.Size = number(100_001) }, "size", "from 0 to 100000", []string{"size"}},
 	"an unknown initialization": {func(s *pool.Spec) { s.Initialization = "warm" }, "initialization", "prewarmed, empty", []string{"initialization"}},
-	"two probes":                {func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{} }, "health", "both http and tcp", []string{"health.http", "health.tcp"}},
+	"two probes":                {func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{} }, "health", "http and tcp", []string{"health.http", "health.tcp"}},
+	"four probes":               {func(s *pool.Spec) { s.Health = wantEveryField().Health }, "health", "one of http, tcp, grpc, exec", []string{"health.http", "health.tcp", "health.grpc", "health.exec"}},
 	"a probe of no port": {func(s *pool.Spec) {
 		s.Worker.Ports, s.Worker.Command, s.Health.HTTP.Port = nil, []string{"a"}, ""
 		s.Drain.Hook, s.Drain.ActiveJobs = nil, nil
 	}, "health.http", "declares none", []string{"health.http", "worker.ports"}},
-	"a probe of another port":     {func(s *pool.Spec) { s.Health.HTTP.Port = "metrics" }, "health.http.port", "http, admin", []string{"health.http.port", "worker.ports"}},
-	"a TCP probe of another port": {func(s *pool.Spec) { s.Health.HTTP, s.Health.TCP = nil, &pool.TCPProbe{Port: "metrics"} }, "health.tcp.port", "http, admin", []string{"health.tcp.port", "worker.ports"}},
-	"a relative probe path":       {func(s *pool.Spec) { s.Health.HTTP.Path = "healthz" }, "health.http.path", "begins with '/'", []string{"health.http.path"}},
-	"a probe path with a blank":   {func(s *pool.Spec) { s.Health.HTTP.Path = "/a b" }, "health.http.path", "without spaces", []string{"health.http.path"}},
-	"a probe path cut short":      {func(s *pool.Spec) { s.Health.HTTP.Path = "/a%2" }, "health.http.path", "two hex digits", []string{"health.http.path"}},
-	"a probe path of no escape":   {func(s *pool.Spec) { s.Health.HTTP.Path = "/%zz" }, "health.http.path", "two hex digits", []string{"health.http.path"}},
-	"an interval too short":       {func(s *pool.Spec) { s.Health.Interval = pool.Duration(time.Millisecond) }, "health.interval", "from 100ms to 1h", []string{"health.interval"}},
-	"an interval too long":        {func(s *pool.Spec) { s.Health.Interval = pool.Duration(2 * time.Hour) }, "health.interval", "from 100ms to 1h", []string{"health.interval"}},
-	"no timeout":                  {func(s *pool.Spec) { s.Health.Timeout = 0 }, "health.timeout", "from 10ms to 5m", []string{"health.timeout"}},
-	"no healthy threshold":        {func(s *pool.Spec) { s.Health.HealthyThreshold = 0 }, "health.healthy_threshold", "from 1 to 100", []string{"health.healthy_threshold"}},
-	"a threshold too high":        {func(s *pool.Spec) { s.Health.UnhealthyThreshold = 101 }, "health.unhealthy_threshold", "from 1 to 100", []string{"health.unhealthy_threshold"}},
-	"a negative start period":     {func(s *pool.Spec) { s.Health.StartPeriod = -1 }, "health.start_period", "from 0s", []string{"health.start_period"}},
-	"more unhealthy than all":     {func(s *pool.Spec) { s.Remediation.MaxUnhealthy = pool.Amount{Value: 101, Percent: true} }, "remediation.max_unhealthy", "up to 100%", []string{"remediation.max_unhealthy"}},
-	"a surge of more than all":    {func(s *pool.Spec) { s.Update.MaxSurge = pool.Amount{Value: 200, Percent: true} }, "update.max_surge", "up to 100%", []string{"update.max_surge"}},
+	"a probe of another port":      {func(s *pool.Spec) { s.Health.HTTP.Port = "metrics" }, "health.http.port", "http, admin", []string{"health.http.port", "worker.ports"}},
+	"a TCP probe of another port":  {func(s *pool.Spec) { s.Health.HTTP, s.Health.TCP = nil, &pool.TCPProbe{Port: "metrics"} }, "health.tcp.port", "http, admin", []string{"health.tcp.port", "worker.ports"}},
+	"a gRPC probe of another port": {func(s *pool.Spec) { s.Health.HTTP, s.Health.GRPC = nil, &pool.GRPCProbe{Port: "metrics"} }, "health.grpc.port", "http, admin", []string{"health.grpc.port", "worker.ports"}},
+	"a service of two lines":       {func(s *pool.Spec) { s.Health.HTTP, s.Health.GRPC = nil, &pool.GRPCProbe{Service: "a\nb"} }, "health.grpc.service", "control character", []string{"health.grpc.service"}},
+	"a check without a command":    {func(s *pool.Spec) { s.Health.HTTP, s.Health.Exec = nil, &pool.ExecProbe{} }, "health.exec.command", "is required", []string{"health.exec.command"}},
+	"a check without a program":    {func(s *pool.Spec) { s.Health.HTTP, s.Health.Exec = nil, &pool.ExecProbe{Command: []string{""}} }, "health.exec.command[0]", "is empty", []string{"health.exec.command"}},
+	"NUL in a check": {func(s *pool.Spec) {
+		s.Health.HTTP, s.Health.Exec = nil, &pool.ExecProbe{Command: []string{"a", "\x00"}}
+	}, "health.exec.command[1]", "NUL", []string{"health.exec.command"}},
+	"a check of a port that is not declared": {func(s *pool.Spec) {
+		s.Health.HTTP, s.Health.Exec = nil, &pool.ExecProbe{Command: []string{"a", "${POOLKEEPER_PORT_METRICS}"}}
+	}, "health.exec.command[1]", "${POOLKEEPER_PORT_HTTP}", []string{"health.exec.command", "worker.ports"}},
+	"a relative probe path":     {func(s *pool.Spec) { s.Health.HTTP.Path = "healthz" }, "health.http.path", "begins with '/'", []string{"health.http.path"}},
+	"a probe path with a blank": {func(s *pool.Spec) { s.Health.HTTP.Path = "/a b" }, "health.http.path", "without spaces", []string{"health.http.path"}},
+	"a probe path cut short":    {func(s *pool.Spec) { s.Health.HTTP.Path = "/a%2" }, "health.http.path", "two hex digits", []string{"health.http.path"}},
+	"a probe path of no escape": {func(s *pool.Spec) { s.Health.HTTP.Path = "/%zz" }, "health.http.path", "two hex digits", []string{"health.http.path"}},
+	"an interval too short":     {func(s *pool.Spec) { s.Health.Interval = pool.Duration(time.Millisecond) }, "health.interval", "from 100ms to 1h", []string{"health.interval"}},
+	"an interval too long":      {func(s *pool.Spec) { s.Health.Interval = pool.Duration(2 * time.Hour) }, "health.interval", "from 100ms to 1h", []string{"health.interval"}},
+	"no timeout":                {func(s *pool.Spec) { s.Health.Timeout = 0 }, "health.timeout", "from 10ms to 5m", []string{"health.timeout"}},
+	"no healthy threshold":      {func(s *pool.Spec) { s.Health.HealthyThreshold = 0 }, "health.healthy_threshold", "from 1 to 100", []string{"health.healthy_threshold"}},
+	"a threshold too high":      {func(s *pool.Spec) { s.Health.UnhealthyThreshold = 101 }, "health.unhealthy_threshold", "from 1 to 100", []string{"health.unhealthy_threshold"}},
+	"a negative start period":   {func(s *pool.Spec) { s.Health.StartPeriod = -1 }, "health.start_period", "from 0s", []string{"health.start_period"}},
+	"more unhealthy than all":   {func(s *pool.Spec) { s.Remediation.MaxUnhealthy = pool.Amount{Value: 101, Percent: true} }, "remediation.max_unhealthy", "up to 100%", []string{"remediation.max_unhealthy"}},
+	"a surge of more than all":  {func(s *pool.Spec) { s.Update.MaxSurge = pool.Amount{Value: 200, Percent: true} }, "update.max_surge", "up to 100%", []string{"update.max_surge"}},
 	"no room to update": {func(s *pool.Spec) {
 		s.Update.MaxSurge, s.Update.MaxUnavailable = pool.Amount{}, pool.Amount{Percent: true}
 	}, "update.max_unavailable", "no worker could ever be replaced", []string{"update.max_surge", "update.max_unavailable"}},
@@ -148,6 +159,14 @@ func TestWhatIsAtItsBoundIsValid(t *testing.T) {
 		"no drain":                         func(s *pool.Spec) { s.Drain.Timeout, s.Drain.Grace = 0, 0 },
 		"no probe":                         func(s *pool.Spec) { s.Health.HTTP = nil },
 		"a probe of the first port":        func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{} },
+		"a gRPC probe of a service":        func(s *pool.Spec) { s.Health.HTTP, s.Health.GRPC = nil, &pool.GRPCProbe{Service: "web.Front"} },
+		"a command with our placeholders": func(s *pool.Spec) {
+			s.Health.HTTP, s.Health.Exec = nil, &pool.ExecProbe{Command: []string{"check", "${PORT}", "${POOLKEEPER_WORKER_ID}"}}
+		},
+		"a command without a port": func(s *pool.Spec) {
+			s.Drain.Hook, s.Drain.ActiveJobs = nil, nil
+			s.Worker.Ports, s.Worker.Command, s.Health.HTTP, s.Health.Exec = nil, []string{"a"}, nil, &pool.ExecProbe{Command: []string{"check"}}
+		},
 		"our placeholders": func(s *pool.Spec) {
 			s.Worker.Command = []string{"a", "${POOLKEEPER_PORT_ADMIN}:${PORT}", "${POOLKEEPER_WORKER_ID}", "$PORT", "${OTHER}"}
 		},

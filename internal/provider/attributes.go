@@ -28,9 +28,11 @@ var objectDocs = map[string]string{
 	"worker":            "What one worker is made from.",
 	"worker_limits":     "Bounds of a worker's life.",
 	"leases":            "What schedulers' claims on workers are worth.",
-	"health":            "How a worker is checked. Without `http` and `tcp` it is healthy while its process lives; at most one of the two.",
+	"health":            "How a worker is checked. With one of `http`, `tcp`, `grpc` and `exec` it is asked; without any it is healthy while its process lives.",
 	"health.http":       "A worker is healthy if it answers HTTP GET with a status from 200 to 399. May be left empty (`{}`).",
 	"health.tcp":        "A worker is healthy if it accepts TCP connections. May be left empty (`{}`).",
+	"health.grpc":       "A worker is healthy if its gRPC health service (`grpc.health.v1.Health`) answers `SERVING`. May be left empty (`{}`).",
+	"health.exec":       "A worker is healthy if a command exits with code 0.",
 	"remediation":       "Replacement of unhealthy workers.",
 	"update":            "Bounds within which a rolling update replaces the workers.",
 	"update.canary":     "Workers of the new template that go first, and whose success the rest waits for. May be left empty (`{}`).",
@@ -41,10 +43,13 @@ var objectDocs = map[string]string{
 	"logs":              "What is kept of each worker's output.",
 }
 
+const templateNote = "In HCL, write `$${PORT}` for `${PORT}`: a single `$` would be Terraform's own template."
+
 // hclNotes is what the docs of a field say beyond the table, because it is so in Terraform only.
 var hclNotes = map[string]string{
-	"size":           "Has to be set.",
-	"worker.command": "In HCL, write `$${PORT}` for `${PORT}`: a single `$` would be Terraform's own template.",
+	"size":                "Has to be set.",
+	"worker.command":      templateNote,
+	"health.exec.command": "Has to be set. " + templateNote,
 }
 
 var changeDocs = map[pool.Change]string{
@@ -77,8 +82,9 @@ func fieldDoc(f pool.Field) string {
 	return strings.Join(append(parts, changeDocs[f.Change]), " ")
 }
 
-// requiredByTerraform: size is left to the validator, because a later way to size a pool excludes it.
-func requiredByTerraform(f pool.Field) bool { return f.Required && f.Path != "size" }
+// requiredByTerraform: size is left to the validator, because a later way to size a pool excludes it; so are
+// leaves of one-of objects, of which Terraform does not know whether they are there.
+func requiredByTerraform(f pool.Field) bool { return f.Required && f.Path != "size" && !f.OneOf }
 
 // poolAttributes is the schema of a pool as a resource: the table's fields, then what the manager tells.
 func poolAttributes(ctx context.Context) map[string]schema.Attribute {

@@ -23,7 +23,14 @@ func unknownPaths() []string {
 		paths = append(paths, f.Path)
 	}
 	paths = append(paths, pool.Objects()...)
-	return slices.DeleteFunc(paths, func(path string) bool { return path == "health.tcp.port" || path == "health.tcp" }) // excludes http
+	return slices.DeleteFunc(paths, ofAnotherProbe)
+}
+
+// ofAnotherProbe says that a path belongs to a probe that the one of probed() excludes.
+func ofAnotherProbe(path string) bool {
+	return slices.ContainsFunc(pool.ProbeKinds(), func(kind pool.ProbeKind) bool {
+		return kind != pool.ProbeHTTP && (path == kind.Path() || strings.HasPrefix(path, kind.Path()+"."))
+	})
 }
 
 // replacedAt is a configuration with the value at one path replaced, or laid beside the others.

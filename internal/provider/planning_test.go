@@ -20,6 +20,8 @@ func TestAPlanWithoutAChangeIsEmpty(t *testing.T) {
 		"least":                    web(),
 		"full":                     probed(),
 		"empty probe":              web(at("worker.ports", list{object{"name": "a"}}), at("health.tcp", object{})),
+		"gRPC probe":               web(at("worker.ports", list{object{"name": "a"}}), at("health.grpc", object{})),
+		"command as a probe":       web(at("health.exec.command", list{"/bin/check", "${POOLKEEPER_WORKER_ID}"})),
 		"empty collections":        web(object{"labels": object{}, "restart_triggers": object{}, "description": ""}, at("worker.ports", list{})),
 		"empty runtime":            web(object{"runtime": object{"process": object{}}}),
 		"null in a map":            web(at("worker.env", object{"A": nil})),
@@ -49,7 +51,7 @@ func TestAPlanAnnouncesTheKindOfEveryFieldsChange(t *testing.T) {
 		"update.on_failure": nil, "update.windows": list{object{"cron": "0 3 * * *", "duration": "1h"}},
 		"drain.on_timeout": nil, "drain.hook.http.path": "/other", "drain.hook.http.port": nil,
 		"drain.active_jobs.path": nil, "drain.active_jobs.port": "http", "drain.active_jobs.json_path": nil, "size": 4, "initialization": "empty",
-		"health.http.path": "/other", "health.http.port": "admin", "health.tcp.port": nil,
+		"health.http.path": "/other", "health.http.port": "admin",
 		"health.interval": "1s", "health.timeout": nil, "health.healthy_threshold": 3, "health.unhealthy_threshold": nil,
 		"health.start_period": "2m", "remediation.enabled": true, "remediation.max_unhealthy": "50%",
 		"update.max_surge": "2", "update.max_unavailable": nil, "update.min_ready": nil, "update.progress_deadline": "5m",
@@ -60,8 +62,8 @@ func TestAPlanAnnouncesTheKindOfEveryFieldsChange(t *testing.T) {
 		pool.ChangeCreation: "hot", pool.ChangeHot: "hot", pool.ChangeContract: "hot", pool.ChangeRolling: "rolling",
 	}
 	for _, f := range pool.Fields {
-		if f.Path == "health.tcp.port" {
-			continue // excludes http; see the presence of probes below
+		if ofAnotherProbe(f.Path) {
+			continue // see the presence of probes below
 		}
 		t.Run(f.Path, func(t *testing.T) {
 			v, ok := changed[f.Path]
@@ -104,10 +106,14 @@ func requireMovers(t *testing.T, tf *core, p plan) {
 func TestThePresenceOfAProbeIsAChangeOfItsOwn(t *testing.T) {
 	ports := at("worker.ports", list{object{"name": "a"}})
 	for name, row := range map[string]struct{ before, after object }{
-		"comes":          {web(ports), web(ports, at("health.http", object{}))},
-		"goes":           {web(ports, at("health.http", object{})), web(ports)},
-		"becomes a tcp":  {web(ports, at("health.http", object{})), web(ports, at("health.tcp", object{}))},
-		"changes inside": {web(ports, at("health.http", object{})), web(ports, at("health.http.path", "/x"))},
+		"comes":             {web(ports), web(ports, at("health.http", object{}))},
+		"goes":              {web(ports, at("health.http", object{})), web(ports)},
+		"becomes a tcp":     {web(ports, at("health.http", object{})), web(ports, at("health.tcp", object{}))},
+		"becomes a grpc":    {web(ports, at("health.http", object{})), web(ports, at("health.grpc", object{}))},
+		"becomes a command": {web(ports, at("health.http", object{})), web(ports, at("health.exec.command", list{"/bin/check"}))},
+		"another command":   {web(at("health.exec.command", list{"/bin/check"})), web(at("health.exec.command", list{"/bin/check", "-v"}))},
+		"another service":   {web(ports, at("health.grpc", object{})), web(ports, at("health.grpc.service", "web.Front"))},
+		"changes inside":    {web(ports, at("health.http", object{})), web(ports, at("health.http.path", "/x"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tf := newTerraform(t, newFake())

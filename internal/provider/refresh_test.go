@@ -71,8 +71,8 @@ func TestDriftOfEveryFieldIsShownAndMended(t *testing.T) {
 		"deletion_protection":         {`{"deletion_protection": true}`, true},
 	}
 	for _, f := range pool.Fields {
-		if f.Change == pool.ChangeReplace || f.Path == "health.tcp.port" {
-			continue // the manager changes no name and no host; tcp excludes http
+		if f.Change == pool.ChangeReplace || ofAnotherProbe(f.Path) {
+			continue // the manager changes no name and no host
 		}
 		t.Run(f.Path, func(t *testing.T) {
 			row, ok := patches[f.Path]
@@ -108,8 +108,18 @@ func TestAProbeThatCameOrWentShows(t *testing.T) {
 	require.Empty(t, summaries(tf.refresh()))
 	require.Nil(t, tf.shown("health.http"))
 	require.Equal(t, "a", tf.shown("health.tcp.port"))
-	tf.reaches(config)
+	_, err = fake.Patch(t.Context(), "web", []byte(`{"health": {"tcp": null, "exec": {"command": ["/bin/check"]}}}`), client.Change{})
+	require.NoError(t, err)
+	require.Empty(t, summaries(tf.refresh()))
 	require.Nil(t, tf.shown("health.tcp"))
+	require.Equal(t, []any{"/bin/check"}, tf.shown("health.exec.command"))
+	_, err = fake.Patch(t.Context(), "web", []byte(`{"health": {"exec": null, "grpc": {}}}`), client.Change{})
+	require.NoError(t, err)
+	require.Empty(t, summaries(tf.refresh()))
+	require.Nil(t, tf.shown("health.exec"))
+	require.NotNil(t, tf.shown("health.grpc"))
+	tf.reaches(config)
+	require.Nil(t, tf.shown("health.grpc"))
 }
 
 func TestAPoolIsGoneOnlyIfItsManagerSaysSo(t *testing.T) {
@@ -225,10 +235,11 @@ func TestARestartBySomebodyElseShowsAsTheLastChange(t *testing.T) {
 
 func TestAnImportedPoolPlansEmptyOverTheConfigurationItWasMadeFrom(t *testing.T) {
 	for name, config := range map[string]object{
-		"least":         web(),
-		"full":          probed(),
-		"empty probe":   web(at("worker.ports", list{object{"name": "a"}}), at("health.tcp", object{})),
-		"other written": web(at("drain.timeout", "300s"), at("logs.max_size", "10240KiB"), at("update.max_surge", "025%")),
+		"least":              web(),
+		"full":               probed(),
+		"empty probe":        web(at("worker.ports", list{object{"name": "a"}}), at("health.tcp", object{})),
+		"command as a probe": web(at("health.exec.command", list{"/bin/check"})),
+		"other written":      web(at("drain.timeout", "300s"), at("logs.max_size", "10240KiB"), at("update.max_surge", "025%")),
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()

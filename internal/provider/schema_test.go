@@ -32,7 +32,7 @@ func TestSchemaHasEveryFieldOfTheTableWithItsMeaning(t *testing.T) {
 			a, diags := s.AttributeAtPath(t.Context(), attributePath(f.Path))
 			require.False(t, diags.HasError(), "%v", diags)
 			require.Contains(t, a.GetMarkdownDescription(), f.Doc)
-			require.Equal(t, f.Required && f.Path != "size", a.IsRequired())
+			require.Equal(t, f.Required && f.Path != "size" && !f.OneOf, a.IsRequired())
 			require.Equal(t, !a.IsRequired(), a.IsOptional())
 			require.Equal(t, f.Default != "", a.IsComputed())
 			if f.Default != "" {

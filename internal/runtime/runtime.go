@@ -46,6 +46,18 @@ type Ended struct {
 	At       time.Time
 }
 
+// MaxOutput is how much of an executed command's output is kept, in bytes.
+const MaxOutput = 512
+
+// Executed is what came of a command that ran beside a worker.
+type Executed struct {
+	Exit pool.Exit
+	// CutShort: the context ended before the command did, which was killed.
+	CutShort bool
+	// Output is the end of what it wrote to both of its outputs: at most MaxOutput bytes.
+	Output []byte
+}
+
 // Runtime runs instances. All calls are safe for concurrent use and safe to repeat.
 type Runtime interface {
 	// Check finds what of a spec this runtime could not run, before anything is done.
@@ -60,6 +72,11 @@ type Runtime interface {
 	Signal(ctx context.Context, workerID string, instance pool.Instance, signal string) error
 	// Kill ends the instance and everything that it started, at once. No error if all is gone already.
 	Kill(ctx context.Context, workerID string, instance pool.Instance) error
+	// Exec runs a command where the worker's instance runs, with the worker's environment and in its
+	// directory, until the command or ctx ends; what it has started ends with it. It is never taken for
+	// the worker. l is what the worker was launched from. An error means that the command was not run:
+	// ErrGone if the instance has ended, a *SpecError if trying again cannot mend it.
+	Exec(ctx context.Context, l Launch, instance pool.Instance, command []string) (Executed, error)
 	// Sweep ends what an ended instance left running, and returns how many processes that was. Of a worker
 	// whose instance was never known, given as the zero Instance, it ends all that carries its id.
 	Sweep(ctx context.Context, workerID string, instance pool.Instance) (int, error)

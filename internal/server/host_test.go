@@ -133,6 +133,10 @@ func (h *host) end(workerID string, exit pool.Exit) error {
 
 func (h *host) Sweep(context.Context, string, pool.Instance) (int, error) { return 0, nil }
 
+func (h *host) Exec(context.Context, runtime.Launch, pool.Instance, []string) (runtime.Executed, error) {
+	return runtime.Executed{}, nil
+}
+
 func (h *host) List(context.Context) ([]runtime.Found, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -44,7 +44,9 @@ type marks struct {
 	extendedTo int64
 }
 
-func (m *marks) columns() []any { return []any{&m.Leased, &m.Leases, &m.Spent, &m.Cordoned, &m.extendedTo} }
+func (m *marks) columns() []any {
+	return []any{&m.Leased, &m.Leases, &m.Spent, &m.Cordoned, &m.extendedTo}
+}
 
 func (m *marks) read() pool.Marks {
 	m.ExtendedTo = fromMicros(m.extendedTo)

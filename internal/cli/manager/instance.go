@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
@@ -38,6 +40,8 @@ type instance struct {
 func (m instance) live(ctx context.Context) (err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	// A worker that answers a gRPC probe out of turn must not write into the manager's log.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	if err := os.MkdirAll(string(m.dir), 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}

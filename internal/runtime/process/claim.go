@@ -7,9 +7,11 @@ import (
 	"slices"
 )
 
-// claim says which processes are a worker's.
+// claim says which processes are a worker's, or those of an errand beside it.
 type claim struct {
 	worker, manager string
+	// errand, if it is set, narrows the claim to that errand beside the worker.
+	errand string
 	// pid and start are those of its leader; 0 if they are of another boot or were never known.
 	pid   int
 	start int64
@@ -37,7 +39,7 @@ func (c claim) belonging(t table) (found []mine) {
 	var members []proc
 	for _, p := range c.candidates(t) {
 		inSession := c.pid != 0 && p.session == c.pid
-		carries := c.marked && p.marks.worker == c.worker && p.marks.manager() == c.manager
+		carries := c.marked && c.carriedBy(p)
 		proves := inSession && (p.is(c.pid, c.start) || carries || p.pid != c.pid && p.start <= c.heldUntil)
 		if proves && witness == nil {
 			witness = &p
@@ -60,6 +62,10 @@ func (c claim) belonging(t table) (found []mine) {
 		return cmp.Compare(needs(b), needs(a))
 	})
 	return found
+}
+
+func (c claim) carriedBy(p proc) bool {
+	return p.marks.worker == c.worker && p.marks.manager() == c.manager && (c.errand == "" || p.marks.errand == c.errand)
 }
 
 // candidates are all in the session and all that carry the id, each once.

@@ -25,9 +25,18 @@
 // A process that has left the session and dropped the variables is out of reach; so is, as far as signals
 // go, one that has become another user's.
 //
+// # What runs beside a worker
+//
+// A command that Exec runs is a session of its own with the worker's environment, and POOLKEEPER_ERRAND
+// beside it. By that mark it is never listed or adopted as a worker; by the worker's id it ends with the
+// worker at the latest. The manager kills its process group when its first process has ended, and looks for
+// what has left the group if it had to be cut short or somebody holds its output. What a killed manager
+// left is ended by the next one.
+//
 // # What it costs
 //
-// One descriptor per living worker, one goroutine for all of them together, and no thread. A limit of N
+// One descriptor per living worker (two per command beside one, while it runs), one goroutine for all workers
+// together, and no thread. A limit of N
 // open files (the hard one: Go raises the soft one at start and gives workers back the original) is
 // enough for about N − 100 workers. A walk of the process table, which List, Kill and Sweep need, is shared
 // by all that ask for one at the same time.

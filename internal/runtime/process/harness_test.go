@@ -40,6 +40,7 @@ const (
 
 	roleManager  = "manager"  // launches workers, tells of them on its output and waits to be killed
 	roleBlocked  = "blocked"  // the same, started with USR1 blocked
+	roleErrand   = "errand"   // launches a worker, runs the command beside it and waits to be killed
 	roleHeadless = "headless" // a worker whose first thread ends while others run on
 	roleAgain    = "again"    // a worker that executes itself again and again, from any of its threads
 	roleLimbo    = "limbo"    // stands between fork and exec until USR1, and then becomes its arguments
@@ -52,6 +53,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case roleManager:
 		err = beManager()
+	case roleErrand:
+		err = beErrand()
 	case roleBlocked:
 		err = beBlocked()
 	case roleHeadless:
@@ -90,6 +93,23 @@ func beManager() error {
 	for range r.Ended() { // until it is killed
 	}
 	return nil
+}
+
+func beErrand() error {
+	r, err := Open(testConfig(os.Getenv(dirVariable)))
+	if err != nil {
+		return err
+	}
+	l := launchOf("w0", "sleep", "1000")
+	instance, err := r.Launch(context.Background(), l)
+	if err != nil {
+		return err
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(instance); err != nil {
+		return err
+	}
+	_, err = r.Exec(context.Background(), l, instance, strings.Split(os.Getenv(linesVar), "\n"))
+	return fmt.Errorf("the command beside the worker has ended: %w", err)
 }
 
 func beBlocked() error {

@@ -5,7 +5,6 @@ package process
 import (
 	"context"
 	"fmt"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,12 +49,11 @@ func (r *Runtime) start(ctx context.Context, w *worker, l runtime.Launch) (err e
 			r.disclaim(w, err)
 		}
 	}()
-	select {
-	case r.forks <- struct{}{}:
-		defer func() { <-r.forks }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	leave, err := r.enterFork(ctx)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	chosen, err := r.ports.take(w.id, l.Template.Ports, time.Now())
 	if err != nil {
 		return err
@@ -81,41 +79,16 @@ func (r *Runtime) start(ctx context.Context, w *worker, l runtime.Launch) (err e
 
 // fork starts the worker's process.
 func (r *Runtime) fork(l runtime.Launch, chosen map[string]int) (pid int, h handle, err error) {
-	if len(l.Template.Command) == 0 {
-		return 0, h, &runtime.SpecError{Fault: pool.Fault{Path: "worker.command", Reason: "is empty", Valid: "a program and its arguments"}}
-	}
-	env := newEnvironment(l, r.identity, r.base, chosen)
-	argv := make([]string, len(l.Template.Command))
-	for i, word := range l.Template.Command {
-		argv[i] = env.expand.Replace(word)
-	}
-	dir := l.Template.WorkingDir
-	file, fault := findProgram(argv[0], env.path, dir)
-	if fault != nil {
-		return 0, h, &runtime.SpecError{Fault: *fault}
+	p, err := newProgram("worker.command", l.Template.Command, newEnvironment(l, r.identity, r.base, chosen), l.Template.WorkingDir)
+	if err != nil {
+		return 0, h, err
 	}
 	out, err := r.logs.open(l.PoolUID, l.WorkerID)
 	if err != nil {
 		return 0, h, err
 	}
 	defer unix.Close(out)
-	attr := &syscall.ProcAttr{
-		Dir:   dir,
-		Env:   env.variables,
-		Files: []uintptr{uintptr(r.null), uintptr(out), uintptr(out)},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	}
-	if dir == "" {
-		attr.Dir = rootDir
-	}
-	err = r.inherit.fork(func() error {
-		pid, h, err = startProcess(file, argv, attr)
-		return err
-	})
-	if err != nil {
-		return 0, h, startFault(fmt.Errorf("start %s: %w", file, err), argv[0], file, dir)
-	}
-	return pid, h, nil
+	return r.spawn(p, uintptr(out))
 }
 
 // reap waits for a child of this process.

@@ -59,6 +59,9 @@ func (r *Runtime) found(procs []proc) map[string]runtime.Found {
 			continue
 		}
 		m := p.marks
+		if m.errand != "" {
+			continue // it leads a session and carries the id, but no worker is found by it
+		}
 		if m.worker != "" {
 			if m.manager() != r.managerID {
 				continue

@@ -32,19 +32,26 @@ func (r *Runtime) Check(_ context.Context, spec pool.Spec) (faults pool.Faults) 
 		faults = append(faults, *f)
 		dir = ""
 	}
-	if len(spec.Worker.Command) == 0 || strings.Contains(spec.Worker.Command[0], "${") {
-		return faults
-	}
 	path, ok := spec.Worker.Env["PATH"]
 	if !ok {
 		path = r.base.path
-	} else if strings.Contains(path, "${") {
-		return faults
 	}
-	if _, f := findProgram(spec.Worker.Command[0], path, dir); f != nil {
-		faults = append(faults, *f)
+	faults = append(faults, programFaults("worker.command", spec.Worker.Command, path, dir)...)
+	if exec := spec.Health.Exec; exec != nil {
+		faults = append(faults, programFaults("health.exec.command", exec.Command, path, dir)...)
 	}
 	return faults
+}
+
+// programFaults says why a command could not be found. What a reference stands for is not known yet.
+func programFaults(field string, command []string, path, dir string) pool.Faults {
+	if len(command) == 0 || strings.Contains(command[0], "${") || strings.Contains(path, "${") {
+		return nil
+	}
+	if _, f := findProgram(field, command[0], path, dir); f != nil {
+		return pool.Faults{*f}
+	}
+	return nil
 }
 
 // directoryFault says why a worker could not start in dir; empty is the root directory.
@@ -69,14 +76,14 @@ func directoryFault(dir string) *pool.Fault {
 	return nil
 }
 
-// findProgram finds the file that a command's first word names, as a shell in dir would: a name without a
-// slash in the directories of path, any other relative to dir.
-func findProgram(name, path, dir string) (string, *pool.Fault) {
+// findProgram finds the file that the first word of a command names, as a shell in dir would: a name without
+// a slash in the directories of path, any other relative to dir. field is where the spec has the command.
+func findProgram(field, name, path, dir string) (string, *pool.Fault) {
 	if dir == "" {
 		dir = rootDir
 	}
 	fault := func(reason, valid string) *pool.Fault {
-		return &pool.Fault{Path: "worker.command[0]", Value: strconv.Quote(name), Reason: reason, Valid: valid}
+		return &pool.Fault{Path: field + "[0]", Value: strconv.Quote(name), Reason: reason, Valid: valid}
 	}
 	executable := "the path of an executable file"
 	if strings.Contains(name, "/") {
@@ -137,27 +144,27 @@ func executableFile(file string) error {
 // startFault explains an error of fork and exec. What the spec or the host must mend first is a
 // *runtime.SpecError; the kernel's word alone does not tell a missing program from a missing directory or
 // a missing interpreter, so the files are looked at.
-func startFault(err error, name, file, dir string) error {
-	program := func(reason, valid string) error {
-		return &runtime.SpecError{Fault: pool.Fault{Path: "worker.command[0]", Value: strconv.Quote(name), Reason: reason, Valid: valid}}
+func startFault(err error, p program) error {
+	fault := func(reason, valid string) error {
+		return &runtime.SpecError{Fault: pool.Fault{Path: p.field + "[0]", Value: strconv.Quote(p.argv[0]), Reason: reason, Valid: valid}}
 	}
 	switch {
 	case errors.Is(err, unix.E2BIG):
-		return &runtime.SpecError{Fault: pool.Fault{Path: "worker.command", Reason: "its arguments and environment are longer than the operating system allows", Valid: "shorter arguments and worker.env"}}
+		return &runtime.SpecError{Fault: pool.Fault{Path: p.field, Reason: "its arguments and environment are longer than the operating system allows", Valid: "shorter arguments and worker.env"}}
 	case errors.Is(err, unix.ENOEXEC):
-		return program(file+" is not in a format that the operating system can execute", "a binary for this host, or a script that begins with #!")
+		return fault(p.file+" is not in a format that the operating system can execute", "a binary for this host, or a script that begins with #!")
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.EACCES), errors.Is(err, unix.ELOOP):
-		if f := directoryFault(dir); f != nil {
+		if f := directoryFault(p.dir); f != nil {
 			return &runtime.SpecError{Fault: *f}
 		}
-		if _, f := findProgram(file, "", dir); f != nil {
-			f.Value = strconv.Quote(name)
+		if _, f := findProgram(p.field, p.file, "", p.dir); f != nil {
+			f.Value = strconv.Quote(p.argv[0])
 			return &runtime.SpecError{Fault: *f}
 		}
 		if errors.Is(err, unix.EACCES) {
-			return program(file+" may not be executed (its interpreter or its file system forbids it)", "a program that the manager's user may execute")
+			return fault(p.file+" may not be executed (its interpreter or its file system forbids it)", "a program that the manager's user may execute")
 		}
-		return program("the interpreter that "+file+" names does not exist", "a program whose interpreter is on this host")
+		return fault("the interpreter that "+p.file+" names does not exist", "a program whose interpreter is on this host")
 	}
 	return err
 }

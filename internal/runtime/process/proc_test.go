@@ -63,6 +63,7 @@ func TestMarksAreReadFromAnEnvironment(t *testing.T) {
 		{"nobody's", []string{"PATH=/bin", "PORT=1", "POOLKEEPER_POOL=x"}, marks{}},
 		{"a worker's", []string{"POOLKEEPER_MANAGER=m/i", "POOLKEEPER_PORT_HTTP=80", "POOLKEEPER_PORT_SIDE_CAR=81", "POOLKEEPER_POOL=a=b", "POOLKEEPER_POOL_UID=u", "POOLKEEPER_WORKER_ID=w"},
 			marks{worker: "w", poolUID: "u", pool: "a=b", identity: "m/i", ports: map[string]int{"http": 80, "side-car": 81}}},
+		{"an errand's", []string{"POOLKEEPER_WORKER_ID=w", "POOLKEEPER_MANAGER=m/i", "POOLKEEPER_ERRAND=e-1"}, marks{worker: "w", identity: "m/i", errand: "e-1"}},
 		{"one that only speaks of it", []string{"X=POOLKEEPER_WORKER_ID=w"}, marks{}},
 		{"a port that is none", []string{"POOLKEEPER_WORKER_ID=w", "POOLKEEPER_PORT_HTTP=x"}, marks{worker: "w"}},
 	} {
@@ -116,6 +117,18 @@ func TestAClaimOnASessionNeedsAProof(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
+	t.Run("an errand is the worker's, and claims nothing but its own", func(t *testing.T) {
+		errand := func(pid int, id string) proc {
+			p := carrying(proc{pid: pid, session: pid}, "w", "m")
+			p.marks.errand = id
+			return p
+		}
+		procs := newTable([]proc{carrying(member(leader, start), "w", "m"), errand(200, "e1"), errand(201, "e2"), carrying(member(101, 3000), "w", "m")})
+		require.Len(t, claim{worker: "w", manager: "m", pid: leader, start: start, marked: true, self: 7}.belonging(procs), 4)
+		narrow := claim{worker: "w", errand: "e1", manager: "m", pid: 200, marked: true, self: 7}.belonging(procs)
+		require.Len(t, narrow, 1)
+		require.Equal(t, 200, narrow[0].pid)
+	})
 	t.Run("without an instance only the id counts", func(t *testing.T) {
 		claim := claim{worker: "w", manager: "m", marked: true, self: 7}
 		require.Len(t, claim.belonging(newTable([]proc{member(leader, start), {pid: 5}, carrying(member(101, 3000), "w", "m")})), 1)

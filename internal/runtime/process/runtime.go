@@ -5,6 +5,7 @@ package process
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
@@ -43,6 +45,8 @@ type Runtime struct {
 	ended   *endings
 
 	stop   context.CancelFunc
+	run    string // names this life of a manager in the ids of its errands
+	errand atomic.Int64
 	atStop func(func()) (unregister func() bool)
 	calls  sync.WaitGroup // calls under way
 	tasks  sync.WaitGroup // goroutines of the runtime
@@ -62,6 +66,7 @@ func Open(cfg Config) (_ *Runtime, err error) {
 		identity: cfg.Identity, managerID: cfg.ManagerID, host: cfg.Host, null: -1,
 		log:     cmp.Or(cfg.Logger, hclog.NewNullLogger()),
 		forks:   make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
+		run:     rand.Text(),
 		ports:   newPorts(),
 		ended:   newEndings(),
 		workers: map[string]*worker{}, past: map[string]past{},
@@ -111,6 +116,7 @@ func Open(cfg Config) (_ *Runtime, err error) {
 	r.tellLimits()
 	r.tasks.Go(func() { r.ended.run(life) })
 	r.tasks.Go(func() { r.logs.rotate(life, r.living) })
+	r.tasks.Go(func() { r.endStrayErrands(life) })
 	return r, nil
 }
 

@@ -21,6 +21,9 @@ const (
 	varManager  = "POOLKEEPER_MANAGER"
 	varPort     = "PORT" // of the first port
 
+	// varErrand marks what runs beside a worker and is not the worker, by the errand's id.
+	varErrand = "POOLKEEPER_ERRAND"
+
 	portPrefix = "POOLKEEPER_PORT_"
 )
 
@@ -70,6 +73,7 @@ func newEnvironment(l runtime.Launch, identity string, b base, ports map[string]
 // marks are the variables by which a process is known to descend from a worker.
 type marks struct {
 	worker, poolUID, pool, identity string
+	errand                          string // empty for the worker and what it has started
 	ports                           map[string]int
 }
 
@@ -95,6 +99,8 @@ func readMarks(environ []byte) (m marks) {
 			m.pool = value
 		case varManager:
 			m.identity = value
+		case varErrand:
+			m.errand = value
 		default:
 			port, ok := strings.CutPrefix(name, portPrefix)
 			number, err := strconv.Atoi(value)
