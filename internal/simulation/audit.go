@@ -46,8 +46,11 @@ func (r *run) auditPool(read store.Reader, uid string) error {
 		}
 	}
 	living, err := read.Workers(uid)
-	if want := r.books.living(uid); err != nil || len(living) != len(want) {
-		return fmt.Errorf("%d workers of pool %s live instead of %d (%v)", len(living), uid, len(want), err)
+	if err != nil {
+		return err
+	}
+	if want := r.books.living(uid); len(living) != len(want) {
+		return fmt.Errorf("%d workers of pool %s live instead of %d", len(living), uid, len(want))
 	}
 	for id, o := range r.books.operations {
 		if o.PoolUID != uid {

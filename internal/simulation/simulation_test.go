@@ -51,7 +51,7 @@ func TestASeedTellsTheSameStoryTwice(t *testing.T) {
 			for i := range min(len(a), len(b)) {
 				require.Equal(t, a[i], b[i], "line %d, after\n%s", i+1, strings.Join(a[max(i-10, 0):i], "\n"))
 			}
-			require.Equal(t, len(a), len(b))
+			require.Len(t, b, len(a))
 		})
 	}
 }
