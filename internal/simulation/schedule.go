@@ -18,11 +18,11 @@ type mood struct {
 }
 
 var moods = []mood{
-	{name: "a good day", steps: 350, wrong: 0, crash: 0, world: 2},
-	{name: "a host with trouble", steps: 350, wrong: 12, crash: 0, world: 8},
-	{name: "a manager that crashes", steps: 350, wrong: 0, crash: 4, world: 2},
-	{name: "everything at once", steps: 450, wrong: 8, crash: 2, world: 6},
-	{name: "hell", steps: 450, wrong: 30, crash: 3, world: 12},
+	{name: "a good day", steps: 250, wrong: 0, crash: 0, world: 2},
+	{name: "a host with trouble", steps: 250, wrong: 12, crash: 0, world: 8},
+	{name: "a manager that crashes", steps: 250, wrong: 0, crash: 4, world: 2},
+	{name: "everything at once", steps: 300, wrong: 8, crash: 2, world: 6},
+	{name: "hell", steps: 300, wrong: 30, crash: 3, world: 12},
 }
 
 // deed is one thing that the schedule can do next.
