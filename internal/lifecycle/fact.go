@@ -59,9 +59,7 @@ func (d *draft) take(f fact) {
 		}
 	case factLaunchFailed:
 		d.end(i, f.at, pool.Exit{Unknown: true}, f.text, f.hopeless)
-		if !f.hopeless { // its answer may have been lost, and not its effect
-			d.unswept[w.ID] = d.workers[i]
-		}
+		d.unswept[w.ID] = d.workers[i] // its answer may have been lost, or an earlier manager's, and not its effect
 	case factEnded:
 		switch {
 		case w.Instance.PID == 0:

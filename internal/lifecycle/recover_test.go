@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -296,5 +297,36 @@ func TestClosingWaitsForTheEffectsUnderWay(t *testing.T) {
 		s.open()
 		s.succeeds(done)
 		require.Len(t, s.world.starts(), 1)
+	})
+}
+
+func TestWhatALaunchBeforeARestartLeftRunningIsEndedWhenTheNextOneIsHopeless(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{leftovers: 1} }
+		var dead atomic.Bool
+		gate := func(call string) (before, after error) {
+			switch {
+			case dead.Load():
+				return errCrashed, nil
+			case call == "launch":
+				dead.Store(true)
+				return nil, errCrashed
+			}
+			return nil, nil
+		}
+		s.journal.gate, s.runtime.gate = gate, gate
+		s.create(spec(1))
+		synctest.Wait()
+		s.close()
+		s.world.crash(s.world.running()[0])
+		require.Len(t, s.world.leftRunning(), 1)
+
+		dead.Store(false)
+		s.world.launching = func(context.Context, runtime.Launch) error {
+			return &runtime.SpecError{Fault: pool.Fault{Path: "worker.command[0]", Reason: "does not exist"}}
+		}
+		s.open()
+		s.pass(time.Minute)
+		require.Empty(t, s.world.leftRunning())
 	})
 }

@@ -1,0 +1,102 @@
+package simulation
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// books are the records as the answered updates have left them: what the store must have, whatever happens.
+// Those of an earlier moment never change.
+type books struct {
+	pools      map[string]pool.Pool
+	workers    map[string]pool.Worker
+	operations map[string]pool.Operation
+	revisions  map[revisionKey]pool.Revision
+	events     map[string][]pool.Event // by pool
+	replies    map[replyKey]store.IdempotentReply
+}
+
+type revisionKey struct {
+	poolUID string
+	number  int64
+}
+
+type replyKey struct{ author, key string }
+
+func newBooks() *books {
+	return &books{
+		pools: map[string]pool.Pool{}, workers: map[string]pool.Worker{}, operations: map[string]pool.Operation{},
+		revisions: map[revisionKey]pool.Revision{}, events: map[string][]pool.Event{}, replies: map[replyKey]store.IdempotentReply{},
+	}
+}
+
+func (b *books) clone() *books {
+	return &books{
+		pools: maps.Clone(b.pools), workers: maps.Clone(b.workers), operations: maps.Clone(b.operations),
+		revisions: maps.Clone(b.revisions), events: maps.Clone(b.events), replies: maps.Clone(b.replies),
+	}
+}
+
+// poolUIDs lists all pools, destroyed ones too.
+func (b *books) poolUIDs() []string { return slices.Sorted(maps.Keys(b.pools)) }
+
+// alive lists the pools that are not being destroyed.
+func (b *books) alive() (alive []pool.Pool) {
+	for _, uid := range b.poolUIDs() {
+		if p := b.pools[uid]; p.Phase == pool.PhaseCreating || p.Phase == pool.PhaseLive {
+			alive = append(alive, p)
+		}
+	}
+	return alive
+}
+
+// living lists a pool's workers that have not ended.
+func (b *books) living(poolUID string) (living []pool.Worker) {
+	for _, id := range slices.Sorted(maps.Keys(b.workers)) {
+		if w := b.workers[id]; w.PoolUID == poolUID && !w.State.Ended() {
+			living = append(living, w)
+		}
+	}
+	return living
+}
+
+// running lists a pool's operations that have not ended.
+func (b *books) running(poolUID string) (running []pool.Operation) {
+	for _, id := range slices.Sorted(maps.Keys(b.operations)) {
+		if o := b.operations[id]; o.PoolUID == poolUID && !o.Phase.Ended() {
+			running = append(running, o)
+		}
+	}
+	return running
+}
+
+// forced says whether a person asked not to wait for the pool's workers.
+func (b *books) forced(poolUID string) bool {
+	return slices.ContainsFunc(b.running(poolUID), func(o pool.Operation) bool { return o.Force })
+}
+
+func (b *books) available(p pool.Pool, now time.Time) (n int) {
+	for _, w := range b.living(p.UID) {
+		if planner.Available(p.Spec, w, now) {
+			n++
+		}
+	}
+	return n
+}
+
+// kept is a record with its times as precise as a store keeps them.
+func kept[T any](record T) T {
+	fields := reflect.ValueOf(&record).Elem()
+	for i := range fields.NumField() {
+		if t, ok := fields.Field(i).Addr().Interface().(*time.Time); ok {
+			*t = t.UTC().Truncate(time.Microsecond)
+		}
+	}
+	return record
+}

@@ -1,0 +1,252 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// crowd is who asks for things, and what they remember to ask again.
+type crowd struct {
+	asked  int
+	recent []*request
+}
+
+// remembered is how many requests may be repeated.
+const remembered = 8
+
+func newCrowd() *crowd { return &crowd{} }
+
+// request is what a user asks for. Asked again it is the same request, with the same key.
+type request struct {
+	what string
+	by   lifecycle.Request
+	// never says why it must not be accepted; empty if it may be.
+	never string
+	looks bool // it changes nothing, and its key is not used
+	ask   func(context.Context, *lifecycle.Manager, lifecycle.Request) (lifecycle.Accepted, error)
+}
+
+// wish is one kind of thing that users ask for.
+type wish struct {
+	name   string
+	weight int
+	// makes the request, or returns nil if there is nothing to ask for.
+	makes func(*run) *request
+}
+
+// wishes are what users ask for in a storm.
+var wishes = []wish{
+	{"create", 30, func(r *run) *request {
+		spec := r.newSpec(names[r.rand.IntN(len(names))])
+		return put(fmt.Sprintf("create %s with %d", spec.Name, *spec.Size), lifecycle.Request{IfNoneMatch: true}, spec)
+	}},
+	{"change", 30, ofSome(func(r *run, p pool.Pool) *request {
+		c := changes[r.rand.IntN(len(changes))]
+		spec := p.Spec
+		c.apply(r, &spec)
+		return put(fmt.Sprintf("change %s: %s", p.Name, c.name), lifecycle.Request{IfMatch: r.basis(p)}, spec)
+	})},
+	{"resize", 20, ofSome(func(r *run, p pool.Pool) *request {
+		size := r.rand.IntN(maxSize + 1)
+		return patch(fmt.Sprintf("resize %s to %d", p.Name, size), lifecycle.Request{IfMatch: r.basis(p)}, p, fmt.Sprintf(`{"size":%d}`, size))
+	})},
+	{"restart", 8, ofSome(func(r *run, p pool.Pool) *request {
+		return restart(p, lifecycle.Request{IfMatch: r.basis(p)})
+	})},
+	{"destroy", 5, ofSome(func(r *run, p pool.Pool) *request { return destroy(p, false) })},
+	{"destroy by force", 5, ofSome(func(r *run, p pool.Pool) *request { return destroy(p, true) })},
+	{"change what was changed meanwhile", 6, ofSome(func(r *run, p pool.Pool) *request {
+		old := p
+		old.Generation--
+		q := restart(p, lifecycle.Request{IfMatch: api.ETag(old)})
+		q.what += " as it was before"
+		q.never = "it is based on an older state"
+		return q
+	})},
+	{"what is not valid", 4, ofSome(func(r *run, p pool.Pool) *request {
+		q := patch("resize "+p.Name+" to -1", lifecycle.Request{IfMatch: "*"}, p, `{"size":-1}`)
+		q.never = "it is not valid"
+		return q
+	})},
+	{"the same again", 15, func(r *run) *request {
+		if len(r.crowd.recent) == 0 {
+			return nil
+		}
+		return r.crowd.recent[r.rand.IntN(len(r.crowd.recent))]
+	}},
+	{"wait", 12, func(r *run) *request {
+		p, some := r.somePool()
+		if !some {
+			return nil
+		}
+		return &request{looks: true, what: "wait for " + p.OperationID, ask: func(ctx context.Context, m *lifecycle.Manager, _ lifecycle.Request) (lifecycle.Accepted, error) {
+			o, err := m.Operation(ctx, p.OperationID, 20*time.Second)
+			return lifecycle.Accepted{Pool: p, Operation: o}, err
+		}}
+	}},
+	{"look", 4, func(r *run) *request {
+		p, some := r.somePool()
+		if !some {
+			return nil
+		}
+		return &request{looks: true, what: "look at " + p.Name, ask: func(ctx context.Context, m *lifecycle.Manager, _ lifecycle.Request) (lifecycle.Accepted, error) {
+			v, err := m.Pool(ctx, p.UID)
+			if err != nil {
+				return lifecycle.Accepted{}, err
+			}
+			return lifecycle.Accepted{Pool: v.Pool, Operation: *v.Status.Operation}, nil
+		}}
+	}},
+}
+
+// ofSome is a wish about one of the pools.
+func ofSome(makes func(*run, pool.Pool) *request) func(*run) *request {
+	return func(r *run) *request {
+		p, some := r.somePool()
+		if !some {
+			return nil
+		}
+		return makes(r, p)
+	}
+}
+
+func (r *run) somePool() (p pool.Pool, some bool) {
+	uids := r.books.poolUIDs()
+	for len(uids) > len(names) && r.rand.IntN(2) == 0 { // old ones seldom
+		uids = uids[1:]
+	}
+	if len(uids) == 0 {
+		return p, false
+	}
+	return r.books.pools[uids[r.rand.IntN(len(uids))]], true
+}
+
+// basis is what a change of a pool is based on.
+func (r *run) basis(p pool.Pool) string {
+	if r.rand.IntN(2) == 0 {
+		return "*"
+	}
+	return api.ETag(p)
+}
+
+func put(what string, by lifecycle.Request, spec pool.Spec) *request {
+	return &request{what: what, by: by, ask: func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (lifecycle.Accepted, error) {
+		return m.Put(ctx, by, spec)
+	}}
+}
+
+func patch(what string, by lifecycle.Request, p pool.Pool, text string) *request {
+	return &request{what: what, by: by, ask: func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (lifecycle.Accepted, error) {
+		return m.Patch(ctx, by, p.UID, []byte(text))
+	}}
+}
+
+func restart(p pool.Pool, by lifecycle.Request) *request {
+	return &request{what: "restart " + p.Name, by: by, ask: func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (lifecycle.Accepted, error) {
+		return m.Restart(ctx, by, p.UID)
+	}}
+}
+
+func destroy(p pool.Pool, force bool) *request {
+	what := "destroy " + p.Name
+	if force {
+		what += " by force"
+	}
+	return &request{what: what, by: lifecycle.Request{IfMatch: "*"}, ask: func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (lifecycle.Accepted, error) {
+		return m.Delete(ctx, by, p.UID, force)
+	}}
+}
+
+var authors = []string{"user:ann", "user:bob"}
+
+// ask has one of the users ask for something.
+func (r *run) ask() bool {
+	if !r.life.ready() {
+		return false
+	}
+	all := 0
+	for _, w := range wishes {
+		all += w.weight
+	}
+	n := r.rand.IntN(all)
+	for _, w := range wishes {
+		if n -= w.weight; n >= 0 {
+			continue
+		}
+		q := w.makes(r)
+		if q == nil {
+			return false
+		}
+		r.send(q)
+		return true
+	}
+	panic("the weights add up")
+}
+
+// send has a request asked by a goroutine of its own.
+func (r *run) send(q *request) {
+	l, crowd := r.life, r.crowd
+	crowd.asked++
+	if q.by.Author == "" {
+		q.by.Author = authors[r.rand.IntN(len(authors))]
+		if q.by.Fingerprint = q.what; r.rand.IntN(4) > 0 {
+			q.by.Key = fmt.Sprintf("key %d", crowd.asked)
+		}
+		crowd.recent = append(crowd.recent, q)
+		crowd.recent = crowd.recent[max(len(crowd.recent)-remembered, 0):]
+	}
+	who := fmt.Sprintf("%s#%d", q.by.Author[len("user:"):], crowd.asked)
+	r.story.tell(who, "asks: %s (%s)", q.what, q.by.Key)
+	ctx := context.WithValue(context.Background(), callerKey{}, who)
+	l.users.Go(func() {
+		done, err := q.ask(ctx, l.manager, q.by)
+		if l.wait(ctx, "hear", "") == dead {
+			return
+		}
+		r.hear(who, q, done, err)
+	})
+}
+
+// hear takes in what a user was answered.
+func (r *run) hear(who string, q *request, done lifecycle.Accepted, err error) {
+	var refusal *lifecycle.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		r.story.tell(who, "  is refused: %s", refusal.Problem)
+	case err != nil:
+		r.story.tell(who, "  fails: %v", err)
+	default:
+		r.story.tell(who, "  is answered: %s %s", done.Operation.ID, done.Operation.Phase)
+	}
+	r.happened(moment{kind: answer, before: r.books, after: r.books, poolUID: done.Pool.UID, request: q, accepted: done, err: err})
+}
+
+// destroyAll asks for the end of every pool.
+func (r *run) destroyAll() {
+	for _, p := range r.books.alive() {
+		for !r.over() && !r.life.ready() {
+			r.step(func() {
+				if !r.start() && !r.letGo() {
+					r.pause(time.Minute)
+				}
+			})
+		}
+		if r.over() {
+			return
+		}
+		r.send(destroy(p, r.rand.IntN(2) == 0))
+	}
+	for !r.over() && len(r.books.alive()) > 0 {
+		r.step(func() {
+			if !r.letGo() {
+				r.pause(time.Minute)
+			}
+		})
+	}
+}
