@@ -117,7 +117,7 @@ var mutations = []Mutation{
 	{
 		Name: "a key is kept with another operation", Promise: "a repeated request has the first one's answer",
 		writes: hands(func(tx store.Writer) store.Writer {
-			return &scribe{Writer: tx, reply: func(r *store.IdempotentReply) { r.OperationID = "op_00001" }}
+			return &scribe{Writer: tx, reply: func(r *store.IdempotentReply) { r.Answered = "op_00001" }}
 		}),
 	},
 	{

@@ -52,7 +52,7 @@ func rewritten(_ *run, m moment) string {
 		}
 	}
 	for k, r := range m.before.replies {
-		if after, there := m.after.replies[k]; there && after.OperationID != r.OperationID {
+		if after, there := m.after.replies[k]; there && after.Answered != r.Answered {
 			return fmt.Sprintf("the reply to %s was rewritten", k.key)
 		}
 	}
@@ -84,8 +84,8 @@ func otherAnswer(_ *run, m moment) string {
 		return ""
 	}
 	reply, kept := m.after.replies[replyKey{by.Author, by.Key}]
-	if !kept || reply.OperationID != m.accepted.Operation.ID {
-		return fmt.Sprintf("%s (%s) was answered %s, and the reply on record is %q", m.request.what, by.Key, m.accepted.Operation.ID, reply.OperationID)
+	if !kept || reply.Answered != m.accepted.Operation.ID {
+		return fmt.Sprintf("%s (%s) was answered %s, and the reply on record is %q", m.request.what, by.Key, m.accepted.Operation.ID, reply.Answered)
 	}
 	return ""
 }

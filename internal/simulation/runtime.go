@@ -76,6 +76,11 @@ func (c *connection) Adopt(ctx context.Context, _, workerID string, known pool.I
 	})
 }
 
+// Exec runs no command: the simulated specs have none.
+func (c *connection) Exec(context.Context, runtime.Launch, pool.Instance, []string) (runtime.Executed, error) {
+	return runtime.Executed{}, errTrouble
+}
+
 func (c *connection) Signal(ctx context.Context, workerID string, known pool.Instance, signal string) error {
 	return c.do(ctx, "signal", workerID, func() error {
 		i, err := c.world().find(workerID, known)
