@@ -52,6 +52,51 @@ type Resize struct {
 	Size int64 `json:"size" minimum:"0" doc:"Desired number of workers"`
 }
 
+// Revert is the body of a return to an older revision.
+type Revert struct {
+	Revision int64 `json:"revision" minimum:"1" doc:"Number of the revision whose template and contract the pool gets"`
+}
+
+// DrainWorker is the body of the drain of one worker.
+type DrainWorker struct {
+	Replace *bool `json:"replace,omitempty" doc:"Whether another worker takes its place; else the pool gets smaller by one. Left out, it does"`
+}
+
+// ExtendDrain is the body of an extension of a running drain.
+type ExtendDrain struct {
+	By string `json:"by" doc:"How much longer the worker has, like 10m"`
+}
+
+// Registry is what schedulers read: the pools that live, with the workers that serve.
+type Registry struct {
+	Pools []RegisteredPool `json:"pools"`
+}
+
+// RegisteredPool is one pool of the registry.
+type RegisteredPool struct {
+	UID       string            `json:"uid"`
+	Name      string            `json:"name"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Host      string            `json:"host" doc:"Host that its workers run on"`
+	Waiting   int               `json:"waiting" doc:"Leases that wait for a slot of it"`
+	Endpoints []Endpoint        `json:"endpoints"`
+}
+
+// Endpoint is a worker that serves: ready, healthy, neither draining nor cordoned.
+type Endpoint struct {
+	WorkerID string         `json:"worker_id"`
+	Revision int64          `json:"revision"`
+	Ports    map[string]int `json:"ports,omitempty"`
+	Slots    int64          `json:"slots"`
+	Leased   int            `json:"leased" doc:"Slots that are taken"`
+}
+
+// Targets is a group of Prometheus's HTTP service discovery.
+type Targets struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
 // LeaseRequest is the body of a claim on a slot: of one pool, or of any pool with some labels.
 type LeaseRequest struct {
 	Pool     string            `json:"pool,omitempty" maxLength:"100" doc:"Name or uid of the pool; else there is a selector"`
@@ -128,6 +173,7 @@ const (
 	ProblemPrecondition = "precondition-required"  // 428: If-Match or If-None-Match is missing
 	ProblemKeyReused    = "idempotency-key-reused" // 422
 	ProblemNoRollout    = "no-rollout"             // 409: there is nothing of the kind to steer
+	ProblemWorkerState  = "worker-state"           // 409: the worker is in no state for it
 	ProblemLeaseEnded   = "lease-ended"            // 410: the lease is over; the problem says how
 	ProblemOtherManager = "other-manager"          // 421
 	ProblemStopping     = "stopping"               // 503: the manager is ending

@@ -134,12 +134,21 @@ func watch(ctx context.Context, cmd *cobra.Command, m client.Manager, uid string
 	}
 }
 
-// outcome is the error that an ended operation stands for.
+// failures are the phases in which an operation has not reached what was asked for, and what that means.
+var failures = map[pool.OperationPhase]string{
+	pool.OperationFailed:   "failed",
+	pool.OperationReverted: "failed, and the pool has returned to its last good revision",
+	pool.OperationCanceled: "was canceled, and the pool has returned to its last good revision",
+	pool.OperationPaused:   "waits until it is resumed or aborted",
+}
+
+// outcome is the error that an operation stands for that has ended, or that waits for a person.
 func outcome(o pool.Operation) error {
-	if o.Phase != pool.OperationFailed {
+	failed, ok := failures[o.Phase]
+	if !ok {
 		return nil
 	}
-	text := fmt.Sprintf("%s of pool %q failed: %s", o.Kind, o.PoolName, o.Reason)
+	text := fmt.Sprintf("%s of pool %q %s: %s", o.Kind, o.PoolName, failed, o.Reason)
 	if o.LogTail != "" {
 		text += "\nThe last lines of its log:\n" + o.LogTail
 	}

@@ -27,23 +27,27 @@ func (s *session) workerList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.print(cmd, api.WorkerList{Workers: workers}, func() *table {
-				t := &table{header: []string{"ID", "STATE", "HEALTH", "PID", "PORTS", "REVISION", "STARTED", "REASON"}}
-				for _, w := range workers {
-					pid := ""
-					if w.Instance.PID != 0 {
-						pid = fmt.Sprint(w.Instance.PID)
-					}
-					health := w.Health
-					if w.State.Ended() {
-						health = "" // the last verdict says nothing any more
-					}
-					t.add(w.ID, w.State, health, pid, ports(w.Instance.Ports), w.Revision, w.StartedAt, w.Reason)
-				}
-				return t
-			})
+			return s.print(cmd, api.WorkerList{Workers: workers}, func() *table { return workerTable(workers...) })
 		},
 	}
+}
+
+func workerTable(workers ...pool.Worker) *table {
+	t := &table{header: []string{"ID", "STATE", "HEALTH", "PID", "PORTS", "LEASED", "REVISION", "STARTED", "REASON"}}
+	for _, w := range workers {
+		pid, health, leased := "", string(w.Health), fmt.Sprintf("%d/%d", w.Leased, w.Slots)
+		if w.Instance.PID != 0 {
+			pid = fmt.Sprint(w.Instance.PID)
+		}
+		if w.State.Ended() {
+			health, leased = "", "" // the last ones say nothing any more
+		}
+		if w.Cordoned {
+			leased += ", cordoned"
+		}
+		t.add(w.ID, w.State, health, pid, ports(w.Instance.Ports), leased, w.Revision, w.StartedAt, w.Reason)
+	}
+	return t
 }
 
 func ports(byName map[string]int) string {

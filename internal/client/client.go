@@ -54,12 +54,28 @@ type Manager interface {
 	// force then hurries it.
 	Delete(ctx context.Context, ref string, force bool, c Change) (api.Accepted, error)
 	Operation(ctx context.Context, id string) (pool.Operation, error)
-	// Wait returns the operation once it has ended, or its newest state with an error: ctx's, or that no
+	// Wait returns the operation once it has ended or waits for a person, or its newest state with an error: ctx's, or that no
 	// manager has told of it for too long. It survives restarts of the manager. progress, if not nil, is told
 	// every answer in between.
 	Wait(ctx context.Context, id string, progress func(pool.Operation)) (pool.Operation, error)
 	Workers(ctx context.Context, name string) ([]pool.Worker, error)
 	Logs(ctx context.Context, name, workerID string, maxBytes int64) ([]byte, error)
+	// Pause stops all that is done with a pool's workers but their leases; Resume has it go on, also a rollout
+	// that waits after its failure.
+	Pause(ctx context.Context, name string, c Change) (pool.View, error)
+	Resume(ctx context.Context, name string, c Change) (pool.View, error)
+	// Promote has the rest of a rollout follow its canary; Abort returns the pool to its last good revision.
+	// Both err with ProblemNoRollout if there is nothing of the kind.
+	Promote(ctx context.Context, name string, c Change) (pool.View, error)
+	Abort(ctx context.Context, name string, c Change) (pool.View, error)
+	// Revert gives a pool the template and contract of one of its revisions.
+	Revert(ctx context.Context, name string, revision int64, c Change) (api.Accepted, error)
+	Cordon(ctx context.Context, name, workerID string, c Change) (pool.Worker, error)
+	Uncordon(ctx context.Context, name, workerID string, c Change) (pool.Worker, error)
+	ExtendDrain(ctx context.Context, name, workerID string, by time.Duration, c Change) (pool.Worker, error)
+	// DrainWorker replaces a worker; without a replacement the pool gets smaller by one.
+	DrainWorker(ctx context.Context, name, workerID string, replace bool, c Change) (api.Accepted, error)
+	Registry(ctx context.Context) (api.Registry, error)
 	// Acquire claims a slot and returns once it is held. While none is free it waits in the queue, as long as
 	// ctx allows; a wait that is given up frees its place. It survives restarts of the manager.
 	Acquire(ctx context.Context, want api.LeaseRequest) (api.LeaseView, error)

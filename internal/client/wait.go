@@ -38,7 +38,7 @@ func (c *Client) Wait(ctx context.Context, id string, progress func(pool.Operati
 		}
 		again, after := transient(err, nil, asked)
 		switch {
-		case err == nil && operation.Phase.Ended():
+		case err == nil && (operation.Phase.Ended() || operation.Phase.Waits()):
 			return operation, nil
 		case err == nil:
 			newest, away, silent = operation, pauses(), time.Time{}

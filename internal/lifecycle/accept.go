@@ -258,9 +258,14 @@ func (m *Manager) acceptForced(tx store.Writer, by Request, p pool.Pool, force b
 // accept makes a generation: the pool, its revision if the spec is new, the operation that will reach it,
 // and the event that tells who asked.
 func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.OperationKind, change pool.Change, event pool.EventType, message string) (Accepted, error) {
+	return m.acceptFor(tx, by, p, "", kind, change, event, message)
+}
+
+// acceptFor is accept for a change that is about one worker.
+func (m *Manager) acceptFor(tx store.Writer, by Request, p pool.Pool, workerID string, kind pool.OperationKind, change pool.Change, event pool.EventType, message string) (Accepted, error) {
 	now := m.config.Now()
 	o := pool.Operation{
-		ID: m.config.NewID("op"), PoolUID: p.UID, PoolName: p.Name, Kind: kind, Change: change,
+		ID: m.config.NewID("op"), PoolUID: p.UID, PoolName: p.Name, Kind: kind, Change: change, WorkerID: workerID,
 		Phase: pool.OperationRunning, Author: by.Author, Comment: by.Comment, CreatedAt: now,
 	}
 	news, err := supersede(tx, p, o)
@@ -293,7 +298,7 @@ func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.Ope
 	}
 	err = tx.AppendEvents(pool.Event{
 		PoolUID: p.UID, PoolName: p.Name, Type: event, Time: now, Author: by.Author,
-		Message: message, Comment: by.Comment, OperationID: o.ID,
+		Message: message, Comment: by.Comment, OperationID: o.ID, WorkerID: workerID,
 	})
 	if err != nil {
 		return Accepted{}, err
@@ -337,7 +342,7 @@ func takesOver(by, older pool.Operation) bool {
 	switch {
 	case by.Kind == pool.OperationDelete, by.Change == pool.ChangeRolling:
 		return true
-	case older.Kind == pool.OperationCreate, older.Change == pool.ChangeRolling:
+	case older.Kind == pool.OperationCreate, older.Change == pool.ChangeRolling, by.Kind == pool.OperationDrain:
 		return false
 	}
 	return by.Kind == older.Kind && (by.Kind == pool.OperationResize || by.Change == pool.ChangeNone)

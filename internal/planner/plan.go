@@ -169,6 +169,7 @@ func (p *planning) victims(match func(i int) bool) []int {
 	}
 	slices.SortStableFunc(victims, func(a, b int) int {
 		return cmp.Or(
+			second(p.chosen(a), p.chosen(b)),
 			cmp.Compare(p.service(a), p.service(b)),
 			cmp.Compare(slices.Index(victimOrder, p.classes[a]), slices.Index(victimOrder, p.classes[b])),
 			second(p.old[a], p.old[b]),
@@ -180,6 +181,13 @@ func (p *planning) victims(match func(i int) bool) []int {
 
 // victimOrder is the order in which classes are taken out, before the age of their template is asked for.
 var victimOrder = []class{stuck, unready, sick, settling, available}
+
+// chosen says that a person wants this very worker to go.
+func (p *planning) chosen(i int) bool {
+	return slices.ContainsFunc(p.Operations, func(o pool.Operation) bool {
+		return o.Kind == pool.OperationResize && o.WorkerID != "" && o.WorkerID == p.Workers[i].ID
+	})
+}
 
 // service says how much is lost with a worker: nothing if it does not serve yet, little if it is idle.
 func (p *planning) service(i int) int {

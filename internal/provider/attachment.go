@@ -10,14 +10,20 @@ import (
 )
 
 // unreachedPhases are the phases in which the newest operation has not reached what was asked for, and what a
-// plan says of it. In any other phase it leaves nothing to do.
+// plan says of it. In any other phase there is nothing to say.
 var unreachedPhases = map[pool.OperationPhase]struct {
 	summary string
 	stands  string // how it stands
 	applied string // what an apply does about it
+	rests   bool   // an apply does nothing about it, so a plan without another change is empty
 }{
-	pool.OperationRunning: {"the last change is still under way", "has not ended", "An apply waits for it"},
-	pool.OperationFailed:  {"the last change failed", "failed", "An apply tries it again"},
+	pool.OperationRunning:   {"the last change is still under way", "has not ended", "An apply waits for it", false},
+	pool.OperationReverting: {"the last change failed and is being taken back", "has not ended", "An apply waits for it", false},
+	pool.OperationFailed:    {"the last change failed", "failed", "An apply tries it again", false},
+	pool.OperationPaused:    {"the last change waits", "is paused", "An apply fails until it is resumed (poolkeeper pool resume) or ended (poolkeeper rollout abort)", false},
+	pool.OperationAwaiting:  {"a canary waits for promotion", "waits for a person", "Have the rest follow with poolkeeper rollout promote, or end it with poolkeeper rollout abort", true},
+	pool.OperationReverted:  {"the last change failed and was taken back", "was reverted", "The pool is at its last good revision", true},
+	pool.OperationCanceled:  {"the last change was ended by a person and taken back", "was canceled", "The pool is at its last good revision", true},
 }
 
 // newest is the newest operation of a pool, as a state tells of it.
@@ -38,8 +44,8 @@ func newestOperation(prior tftypes.Value) newest {
 }
 
 func (n newest) isUnreached() bool {
-	_, unreached := unreachedPhases[n.phase]
-	return unreached
+	says, unreached := unreachedPhases[n.phase]
+	return unreached && !says.rests
 }
 
 // attach makes a plan that changes nothing not empty, so that an apply waits for the operation or tries again.
@@ -57,6 +63,7 @@ func (n newest) warning(certain, possible pool.Change) (diags diag.Diagnostics) 
 	}
 	applied := says.applied + "."
 	switch {
+	case says.rests:
 	case certain == pool.ChangeRolling:
 		applied = "What changes now takes its place."
 	case possible != pool.ChangeNone:

@@ -63,6 +63,9 @@ func creationEnded(view pool.View, w wait) (diags diag.Diagnostics) {
 	case w.operation.Phase == pool.OperationFailed:
 		return failure(fmt.Sprintf("Pool %q could not be created", view.Name), w.operation,
 			"The pool exists and its manager keeps trying. It is marked as tainted: the next apply destroys it and creates it anew. To keep it, mend the configuration and run terraform untaint before the next apply.")
+	case w.operation.Phase == pool.OperationPaused:
+		diags.AddWarning(fmt.Sprintf("Pool %q is paused while it is being created", view.Name),
+			fmt.Sprintf("%s. The creation goes on after: poolkeeper pool resume %s. The next apply waits for it again.", w.operation.Reason, view.Name))
 	case w.operation.Phase == pool.OperationSuperseded:
 		diags.AddWarning(supersededSummary(view.Name), supersededDetail(w.operation))
 	}

@@ -66,6 +66,14 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 // the timeouts.
 func asksNothing(plan tftypes.Value) bool { return valueAt(plan, "operation").IsFullyKnown() }
 
+// updateFailures are the phases in which a change has not reached what was asked for, and what to do then.
+var updateFailures = map[pool.OperationPhase]string{
+	pool.OperationFailed:   "The pool has the new spec, and its manager keeps trying. Mend the configuration and apply again.",
+	pool.OperationReverted: "The pool has returned to its last good revision. Mend the configuration and apply again.",
+	pool.OperationCanceled: "A person ended it, and the pool has returned to its last good revision. Apply again to try once more.",
+	pool.OperationPaused:   "It waits where it is. Have it go on (poolkeeper pool resume), end it (poolkeeper rollout abort), or mend the configuration and apply again.",
+}
+
 // updateEnded says how a change that was accepted came out.
 func updateEnded(view pool.View, w wait) (diags diag.Diagnostics) {
 	switch {
@@ -74,9 +82,11 @@ func updateEnded(view pool.View, w wait) (diags diag.Diagnostics) {
 	case w.ending != ended:
 		diags.AddError(fmt.Sprintf("Pool %q is still being updated", view.Name),
 			fmt.Sprintf("%s %s The next apply waits for it again.", w.why(), w.goesOn()))
-	case w.operation.Phase == pool.OperationFailed:
-		return failure(fmt.Sprintf("Pool %q could not be updated", view.Name), w.operation,
-			"The pool has the new spec, and its manager keeps trying. Mend the configuration and apply again.")
+	case updateFailures[w.operation.Phase] != "":
+		return failure(fmt.Sprintf("Pool %q could not be updated", view.Name), w.operation, updateFailures[w.operation.Phase])
+	case w.operation.Phase == pool.OperationAwaiting:
+		diags.AddWarning(fmt.Sprintf("Pool %q: a canary waits for promotion", view.Name),
+			fmt.Sprintf("%s. The rest of the workers follows after: poolkeeper rollout promote %s. To return to the last good revision: poolkeeper rollout abort %s.", w.operation.Reason, view.Name, view.Name))
 	case w.operation.Phase == pool.OperationSuperseded:
 		diags.AddError(supersededSummary(view.Name), supersededDetail(w.operation)+" Plan again.")
 	}

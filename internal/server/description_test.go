@@ -87,6 +87,10 @@ func TestTheAPIIsDescribedInOpenAPI31(t *testing.T) {
 		"GET /v1/pools/{pool}/revisions",
 		"GET /v1/pools/{pool}/events",
 		"GET /v1/pools/{pool}/leases",
+		"POST /v1/pools/{pool}:pause", "POST /v1/pools/{pool}:resume", "POST /v1/pools/{pool}:promote", "POST /v1/pools/{pool}:abort",
+		"POST /v1/pools/{pool}:revert", "GET /v1/registry", "GET /v1/registry/targets",
+		"POST /v1/pools/{pool}/workers/{worker}:cordon", "POST /v1/pools/{pool}/workers/{worker}:uncordon",
+		"POST /v1/pools/{pool}/workers/{worker}:extend", "POST /v1/pools/{pool}/workers/{worker}:drain",
 		"POST /v1/leases",
 		"GET /v1/leases/{lease}",
 		"POST /v1/leases/{lease}:renew",
@@ -189,6 +193,9 @@ func TestBodiesAreDescribedInJSONAndYAML(t *testing.T) {
 		"resizePool":   {"application/json", "application/yaml"},
 		"patchPool":    {"application/json", "application/merge-patch+json", "application/yaml"},
 		"acquireLease": {"application/json"},
+		"revertPool":   {"application/json"},
+		"extendDrain":  {"application/json"},
+		"drainWorker":  {"application/json"},
 	}
 	for _, o := range described(s) {
 		require.ElementsMatch(t, bodies[o.ID], slices.Collect(maps.Keys(o.RequestBody.Content)), o.ID)

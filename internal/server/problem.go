@@ -32,6 +32,7 @@ var problems = map[string]struct {
 	api.ProblemPrecondition: {http.StatusPreconditionRequired, "A precondition is missing"},
 	api.ProblemKeyReused:    {http.StatusUnprocessableEntity, "The idempotency key was used before"},
 	api.ProblemNoRollout:    {http.StatusConflict, "There is no such rollout"},
+	api.ProblemWorkerState:  {http.StatusConflict, "The worker is in no state for it"},
 	api.ProblemLeaseEnded:   {http.StatusGone, "The lease is over"},
 	api.ProblemOtherManager: {http.StatusMisdirectedRequest, "This is another manager"},
 	api.ProblemStopping:     {http.StatusServiceUnavailable, "The manager is ending"},

@@ -23,6 +23,19 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 	post(a, "/v1/pools/{pool}:resize", "resizePool", "Change the number of workers", s.resize)
 	post(a, "/v1/pools/{pool}:restart", "restartPool", "Replace all workers step by step", s.restart)
 
+	steer(a, "/v1/pools/{pool}:pause", "pausePool", "Stop everything that is done with a pool's workers but their leases", s.pause(true))
+	steer(a, "/v1/pools/{pool}:resume", "resumePool", "Go on with a paused pool, or a rollout that waits after its failure", s.pause(false))
+	steer(a, "/v1/pools/{pool}:promote", "promoteRollout", "Have the rest of a rollout follow its canary", s.steering(s.config.Manager.Promote))
+	steer(a, "/v1/pools/{pool}:abort", "abortRollout", "End a rollout: the pool returns to its last good revision", s.steering(s.config.Manager.Abort))
+	post(a, "/v1/pools/{pool}:revert", "revertPool", "Change a pool to the template and contract of one of its revisions", s.revert)
+
+	get(a, "/v1/registry", "readRegistry", "The pools that live, with the workers that serve", s.registry)
+	get(a, "/v1/registry/targets", "readTargets", "The same as Prometheus's HTTP service discovery reads it", s.targets)
+
+	steer(a, "/v1/pools/{pool}/workers/{worker}:cordon", "cordonWorker", "Keep a worker from getting new leases", s.cordon(true))
+	steer(a, "/v1/pools/{pool}/workers/{worker}:uncordon", "uncordonWorker", "Let a worker get leases again", s.cordon(false))
+	steer(a, "/v1/pools/{pool}/workers/{worker}:extend", "extendDrain", "Give a draining worker more time", s.extend)
+	post(a, "/v1/pools/{pool}/workers/{worker}:drain", "drainWorker", "Replace a worker, or have the pool get smaller by it", s.drainWorker)
 	get(a, "/v1/pools/{pool}/workers", "listWorkers", "List workers: living ones, then those that ended lately", s.workers)
 	get(a, "/v1/pools/{pool}/workers/{worker}/logs", "readLogs", "Last lines of a worker's output", s.logs)
 	get(a, "/v1/pools/{pool}/revisions", "listRevisions", "List accepted specs from the newest", s.revisions)
@@ -44,6 +57,11 @@ func register[I, O any](a huma.API, method, path, id, summary string, status int
 		Method: method, Path: path, OperationID: id, Summary: summary, DefaultStatus: status,
 		MaxBodyBytes: -1, BodyReadTimeout: -1, // readBody has read it; a deadline from here on would end the request
 	}, handle)
+}
+
+// steer is a change that is done at once and makes no operation.
+func steer[I, O any](a huma.API, path, id, summary string, handle func(context.Context, *I) (*O, error)) {
+	register(a, http.MethodPost, path, id, summary, http.StatusOK, handle)
 }
 
 func get[I, O any](a huma.API, path, id, summary string, handle func(context.Context, *I) (*O, error)) {

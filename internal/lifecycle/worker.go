@@ -1,0 +1,114 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// Cordon keeps a worker from getting new leases, or lets it have them again. What it holds goes on.
+func (m *Manager) Cordon(ctx context.Context, by Request, ref, workerID string, yes bool) (pool.Worker, error) {
+	return m.mark(ctx, by, ref, workerID, func(tx store.Writer, _ pool.Pool, w pool.Worker) (pool.EventType, string, error) {
+		if w.Cordoned == yes {
+			return "", "", nil // it is so already
+		}
+		event, text := pool.EventWorkerUncordoned, "takes leases again"
+		if yes {
+			event, text = pool.EventWorkerCordoned, "takes no new leases"
+		}
+		return event, text, tx.Cordon(w.ID, yes)
+	})
+}
+
+// ExtendDrain gives a draining worker more time, from its deadline on.
+func (m *Manager) ExtendDrain(ctx context.Context, by Request, ref, workerID string, more time.Duration) (pool.Worker, error) {
+	return m.mark(ctx, by, ref, workerID, func(tx store.Writer, _ pool.Pool, w pool.Worker) (pool.EventType, string, error) {
+		if w.State != pool.WorkerDraining {
+			return "", "", refuse(api.ProblemWorkerState, "worker %s is %s; only the drain of a draining one can be extended", w.ID, w.State)
+		}
+		until := later(later(w.DrainBy, w.ExtendedTo), m.config.Now()).Add(more)
+		return pool.EventWorkerExtended, "may drain until " + until.Format(time.RFC3339), tx.ExtendDrain(w.ID, until)
+	})
+}
+
+// mark changes what others than its controller note about a living worker. An event says who did; no event
+// means that nothing had to be changed.
+func (m *Manager) mark(ctx context.Context, by Request, ref, workerID string, change func(store.Writer, pool.Pool, pool.Worker) (pool.EventType, string, error)) (w pool.Worker, err error) {
+	var p pool.Pool
+	var served []string
+	err = m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
+		if p, w, err = livingWorker(tx, ref, workerID); err != nil {
+			return err
+		}
+		event, text, err := change(tx, p, w)
+		if err != nil || event == "" {
+			return err
+		}
+		err = tx.AppendEvents(pool.Event{
+			PoolUID: p.UID, PoolName: p.Name, Type: event, Time: m.config.Now(), Author: by.Author,
+			Message: text, Comment: by.Comment, WorkerID: w.ID,
+		})
+		if err != nil {
+			return err
+		}
+		if w, err = tx.Worker(w.ID); err != nil {
+			return err
+		}
+		served, err = m.grant(tx, p) // it may have got room
+		return err
+	})
+	if err != nil {
+		return w, err
+	}
+	m.leasesMoved(served)
+	m.nudge(p.UID)
+	return w, nil
+}
+
+// DrainWorker replaces one worker within the budgets of a rolling update. Without a replacement the pool gets
+// smaller by one, and the worker is who goes.
+func (m *Manager) DrainWorker(ctx context.Context, by Request, ref, workerID string, replace bool) (Accepted, error) {
+	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
+		p, w, err := livingWorker(tx, ref, workerID)
+		if err != nil {
+			return Accepted{}, err
+		}
+		if err := notDeleting(tx, p); err != nil {
+			return Accepted{}, err
+		}
+		if w.State.Leaving() {
+			return Accepted{}, refuse(api.ProblemWorkerState, "worker %s is %s already", w.ID, w.State)
+		}
+		kind, change, event, text := pool.OperationDrain, pool.ChangeNone, pool.EventWorkerDraining, "to be drained and replaced"
+		if !replace {
+			size := int64(p.Spec.DesiredSize() - 1)
+			if size < 0 {
+				return Accepted{}, refuse(api.ProblemWorkerState, "pool %q has no size to take away from", p.Name)
+			}
+			p.Spec.Size = &size
+			kind, change, event, text = pool.OperationResize, pool.ChangeHot, pool.EventPoolResized, fmt.Sprintf("worker %s drains and is not replaced: the size is %d", w.ID, size)
+		}
+		p.Claimed = true
+		return m.acceptFor(tx, by, p, w.ID, kind, change, event, text)
+	})
+}
+
+// livingWorker is a worker of a pool that has not ended.
+func livingWorker(r store.Reader, ref, workerID string) (p pool.Pool, w pool.Worker, err error) {
+	if p, err = find(r, ref); err != nil {
+		return p, w, err
+	}
+	w, err = r.Worker(workerID)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && w.PoolUID != p.UID:
+		return p, w, refuse(api.ProblemNotFound, "pool %q has no worker %q", ref, workerID)
+	case err == nil && w.State.Ended():
+		return p, w, refuse(api.ProblemWorkerState, "worker %s has ended: %s", w.ID, w.Reason)
+	}
+	return p, w, err
+}

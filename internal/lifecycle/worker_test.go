@@ -1,0 +1,89 @@
+package lifecycle_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+func TestACordonedWorkerGetsNoNewLeases(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(1, slots(2))).Pool.UID
+		id := s.living("web")[0].ID
+		held := s.leased("web", "a")
+		w, err := s.m.Cordon(t.Context(), asChange, "web", id, true)
+		require.NoError(t, err)
+		require.True(t, w.Cordoned)
+		waits := s.ask("web", "b")
+		require.Equal(t, pool.LeaseWaiting, waits.State)
+		s.renew(held)
+		r, err := s.m.Registry(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, r.Pools[0].Endpoints)
+		require.Equal(t, 1, r.Pools[0].Waiting)
+
+		_, err = s.m.Cordon(t.Context(), asChange, "web", id, false)
+		require.NoError(t, err)
+		require.Equal(t, pool.LeaseHeld, s.lease(waits.ID).State, "who waits is served at once")
+		require.Subset(t, s.told(uid), []pool.EventType{pool.EventWorkerCordoned, pool.EventWorkerUncordoned})
+		_, err = s.m.Cordon(t.Context(), asChange, "web", "w_none", true)
+		refused(t, err, api.ProblemNotFound)
+	})
+}
+
+func TestARunningDrainCanBeExtended(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		short := draining(time.Minute, pool.OnTimeoutTerminate)
+		s.created(spec(1, short))
+		l := s.leased("web", "long job")
+		_, err := s.m.ExtendDrain(t.Context(), asChange, "web", l.WorkerID, time.Hour)
+		refused(t, err, api.ProblemWorkerState)
+		done := s.change(spec(0, short))
+		s.pass(30 * time.Second)
+		_, err = s.m.ExtendDrain(t.Context(), asChange, "web", l.WorkerID, 10*time.Minute)
+		require.NoError(t, err)
+		s.renew(l)
+		for range 10 {
+			s.pass(time.Minute - time.Second)
+			require.Equal(t, pool.WorkerDraining, s.renew(l).Worker.State)
+		}
+		s.pass(time.Minute + 10*time.Second)
+		s.over(l, pool.LeaseRevoked, "still busy at its drain deadline")
+		s.succeeds(done)
+	})
+}
+
+func TestOneWorkerIsDrainedByHand(t *testing.T) {
+	t.Run("and replaced, its successor first", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			created := s.created(spec(3, probed, update(1, 0)))
+			s.journal.watch(withinBudget(created.Pool.UID, time.Now()))
+			before := ids(s.living("web"))
+			done, err := s.m.DrainWorker(t.Context(), asChange, "web", before[1], true)
+			require.NoError(t, err)
+			s.succeeds(done)
+			require.NotContains(t, s.world.running(), before[1])
+			require.Len(t, s.world.running(), 3)
+			require.Subset(t, s.world.running(), []string{before[0], before[2]})
+			require.Contains(t, s.worker(before[1]).Reason, "drained")
+		})
+	})
+	t.Run("and replaced by nobody", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			s.created(spec(3))
+			busy := s.leased("web", "a job")
+			done, err := s.m.DrainWorker(t.Context(), asChange, "web", busy.WorkerID, false)
+			require.NoError(t, err)
+			s.pass(10 * time.Second)
+			require.Equal(t, pool.WorkerDraining, s.renew(busy).Worker.State, "this very worker, although it is busy")
+			s.release(busy)
+			s.succeeds(done)
+			require.NotContains(t, s.world.running(), busy.WorkerID)
+			require.Equal(t, int64(2), *s.view("web").Spec.Size)
+		})
+	})
+}
