@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -34,8 +36,13 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 	c.m.config.Runtime.KeepLogs(c.uid, c.state.pool.Spec.Logs)
 
 	running := map[string]runtime.Found{}
+	var strays []runtime.Found
 	for _, f := range found {
-		running[f.WorkerID] = f
+		if strings.HasPrefix(f.Identity, c.m.Identity().ManagerID+"/") {
+			running[f.WorkerID] = f
+		} else {
+			strays = append(strays, f)
+		}
 	}
 	for _, w := range c.state.workers {
 		f, runs := running[w.ID]
@@ -44,7 +51,7 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 			return err
 		}
 	}
-	for _, f := range running {
+	for _, f := range slices.AppendSeq(strays, maps.Values(running)) {
 		if err := c.m.stray(ctx, f); err != nil {
 			return err
 		}

@@ -298,3 +298,19 @@ func TestClosingWaitsForTheEffectsUnderWay(t *testing.T) {
 		require.Len(t, s.world.starts(), 1)
 	})
 }
+
+func TestAnotherManagersInstanceIsNobodysWhateverItsWorkerIsCalled(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(0)).Pool.UID
+		s.close()
+		s.write(func(tx store.Writer) error {
+			return tx.PutWorkers(pool.Worker{ID: "w_both", PoolUID: uid, State: pool.WorkerPending, Revision: 1, TemplateHash: "old", CreatedAt: time.Now()})
+		})
+		s.world.forge(runtime.Found{WorkerID: "w_both", PoolUID: uid, PoolName: "web", Identity: otherStore})
+		s.open()
+		s.pass(time.Minute)
+		require.Empty(t, s.living("web"), "the launch that was journaled has failed")
+		require.Len(t, s.m.Foreign(), 1)
+		require.Empty(t, s.world.asked("w_both"))
+	})
+}

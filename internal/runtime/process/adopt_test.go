@@ -99,7 +99,7 @@ func TestASecondRuntimeAdoptsWhatAClosedOneLaunched(t *testing.T) {
 	require.Equal(t, pool.Exit{Signal: "TERM"}, next(t, second).Exit)
 }
 
-func TestListFindsTheMainProcessesOfThisManagersWorkersOnly(t *testing.T) {
+func TestListFindsTheInstancesOfThisManagersWorkersOnly(t *testing.T) {
 	dir := t.TempDir()
 	r := openRuntime(t, dir)
 	want := map[string]pool.Instance{}
@@ -129,6 +129,9 @@ func TestListFindsTheMainProcessesOfThisManagersWorkersOnly(t *testing.T) {
 	ended := launch(t, r, launchOf("ended", "sh", "-c", "sleep 1000 & exit 0"))
 	require.Equal(t, "ended", next(t, r).WorkerID)
 	require.True(t, gone(ended.PID))
+	over := launch(t, r, launchOf("over", "true"))
+	require.Equal(t, "over", next(t, r).WorkerID)
+	require.True(t, gone(over.PID))
 
 	// A Runtime that has launched nothing itself must find the same.
 	fresh := openRuntime(t, dir)

@@ -32,13 +32,25 @@ type mine struct {
 // belonging finds a worker's living processes. The proof of a session is one process of it that is
 // certainly the worker's: as long as it lives nobody else can have a session of that number. Those that
 // need a witness come first, so that they can be acted on while it lives.
+//
+// A process of the session whose output is the worker's log is such a proof too, the only one that is left
+// if the leader was reaped while no manager saw it and its children carry no variables. Whoever writes to
+// that log has inherited it from the worker, or was handed it, or has opened it on purpose. In the first
+// case an ancestor began the session, and one no further up than the worker, which began its own: so the
+// session is the worker's even if its number was given away and has come back to one of its descendants.
+// In the others a stranger would have to write to the log of this one worker from within a session that
+// has by chance the number of that worker's. Outside of the session the log proves nothing: what has left
+// it and dropped the variables is out of reach.
 func (c claim) belonging(t table) (found []mine) {
+	candidates := c.candidates(t)
+	sessionIsOthers, disputed := c.others(candidates)
 	var witness *proc
 	var members []proc
-	for _, p := range c.candidates(t) {
-		inSession := c.pid != 0 && p.session == c.pid
-		carries := c.marked && p.marks.worker == c.worker && p.marks.manager() == c.manager
-		proves := inSession && (p.is(c.pid, c.start) || carries || p.pid != c.pid && p.start <= c.heldUntil)
+	for _, p := range candidates {
+		ownLog := p.origin.ownLog(c.worker)
+		inSession := c.pid != 0 && p.session == c.pid && !sessionIsOthers
+		carries := c.marked && p.marks.worker == c.worker && p.marks.manager() == c.manager && (!disputed || ownLog)
+		proves := inSession && (p.is(c.pid, c.start) || carries || ownLog || p.pid != c.pid && p.start <= c.heldUntil)
 		if proves && witness == nil {
 			witness = &p
 		}
@@ -60,6 +72,17 @@ func (c claim) belonging(t table) (found []mine) {
 		return cmp.Compare(needs(b), needs(a))
 	})
 	return found
+}
+
+// others looks for processes of a worker of the same id that another copy of the data directory runs: then
+// the id proves nothing by itself, and a session with one of them in it is that worker's.
+func (c claim) others(candidates []proc) (session, any bool) {
+	for _, p := range candidates {
+		if p.origin.othersLog(c.worker) {
+			session, any = session || p.session == c.pid, true
+		}
+	}
+	return session, any
 }
 
 // candidates are all in the session and all that carry the id, each once.

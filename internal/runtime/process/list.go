@@ -9,16 +9,18 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
-// List finds the leaders of sessions that carry a worker's id and this manager's. Of several with one id
-// the oldest is the instance: the others are what it has started. If the true one is dead and left another
-// leader, that is what is found; the caller tells them apart by the instance it recorded.
+// List finds the workers of which anything lives: a process that carries a worker's id and this manager's,
+// or one whose output is a worker's log in this data directory, whatever its environment says. The second
+// are of a store that was lost, if they name another manager; that is the identity they are found under.
+// What writes to a log of another data directory is not listed, though it may carry this manager's id.
 //
-// The identity of a worker that has overwritten its environment ends in an empty incarnation, and its
-// ports are not known.
+// The instance is the oldest leader of a session; if the true one is dead and has left another leader, that
+// is what is found. The caller tells them apart by the instance it recorded.
+//
+// The identity of a worker that has overwritten its environment ends in an empty incarnation.
 func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 	ctx, done, err := r.begin(ctx)
 	if err != nil {
@@ -52,42 +54,54 @@ func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 func (r *Runtime) found(procs []proc) map[string]runtime.Found {
 	procs = slices.Clone(procs) // others have them too
 	slices.SortStableFunc(procs, func(a, b proc) int { return cmp.Compare(a.start, b.start) })
+	disputed := r.disputed(procs)
 	found := map[string]runtime.Found{}
-	marked := map[string]marks{} // also from what a worker has started
 	for _, p := range procs {
-		if p.zombie {
+		m, ok := r.descent(p, disputed)
+		if p.zombie || !ok {
 			continue
 		}
-		m := p.marks
-		if m.worker != "" {
-			if m.manager() != r.managerID {
-				continue
-			}
-			marked[m.worker] = m
+		f, known := found[m.worker]
+		if !known {
+			f = runtime.Found{WorkerID: m.worker, PoolUID: m.poolUID, Identity: m.identity}
 		}
-		if !p.leads() {
-			continue
-		}
-		if m.worker == "" {
-			poolUID, worker, ok := r.logs.owner(outputFile(p.pid))
-			if !ok {
-				continue
-			}
-			m = marks{worker: worker, poolUID: poolUID, identity: r.managerID + "/"}
-		}
-		if _, older := found[m.worker]; older {
-			continue
-		}
-		found[m.worker] = runtime.Found{
-			WorkerID: m.worker, PoolUID: m.poolUID, PoolName: m.pool, Identity: m.identity,
-			Instance: pool.Instance{BootID: r.bootID, PID: p.pid, StartTime: p.start, Ports: m.ports},
-		}
-	}
-	for id, f := range found {
-		if m, ok := marked[id]; ok && f.PoolName == "" {
+		if f.PoolName == "" && m.pool != "" { // not of one that has overwritten its environment
 			f.PoolName, f.Identity, f.Instance.Ports = m.pool, m.identity, m.ports
-			found[id] = f
+		}
+		if f.Instance.PID == 0 && p.leads() {
+			f.Instance.BootID, f.Instance.PID, f.Instance.StartTime = r.bootID, p.pid, p.start
+		}
+		found[m.worker] = f
+	}
+	maps.DeleteFunc(found, func(_ string, f runtime.Found) bool { return f.Instance.PID == 0 })
+	return found
+}
+
+// disputed are the ids of workers that another copy of this data directory runs.
+func (r *Runtime) disputed(procs []proc) map[string]bool {
+	ids := map[string]bool{}
+	for _, p := range procs {
+		m := p.marks
+		if m.manager() != r.managerID || !p.origin.othersLog(m.worker) {
+			continue
+		}
+		ids[m.worker] = true
+		if p.leads() {
+			r.log.Warn("a worker of another copy of this data directory runs; it is left alone", "worker", m.worker, "pid", p.pid)
 		}
 	}
-	return found
+	return ids
+}
+
+// descent says which worker of this data directory a process is or comes from, as marks. The log decides,
+// and where it tells nothing the environment, unless another copy runs a worker of that id.
+func (r *Runtime) descent(p proc, disputed map[string]bool) (m marks, ok bool) {
+	m = p.marks
+	switch {
+	case m.worker == "":
+		return marks{worker: p.origin.worker, poolUID: p.origin.poolUID, identity: r.managerID + "/"}, p.origin.own
+	case p.origin.ownLog(m.worker):
+		return m, true
+	}
+	return m, m.manager() == r.managerID && !disputed[m.worker]
 }

@@ -101,7 +101,7 @@ func Open(cfg Config) (_ *Runtime, err error) {
 	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = resolved
 	}
-	r.logs = newLogs(filepath.Join(dir, "logs"), r.log)
+	r.logs = newLogs(filepath.Join(dir, logsName), r.log)
 	if r.census, err = newCensus(r.logs.dir); err != nil {
 		return nil, err
 	}

@@ -217,7 +217,8 @@ func (r *Runtime) adopted(ctx context.Context, w *worker, instance pool.Instance
 }
 
 // open opens a handle on an instance and only then makes sure that it is the instance. An ended one that
-// nobody watches is reaped, if this process is its parent.
+// nobody watches is reaped, if this process is its parent. One that writes to another data directory's log
+// is gone as far as this one is concerned: that was copied from here, or this from that, with its records.
 func (r *Runtime) open(workerID string, instance pool.Instance) (handle, error) {
 	if instance.BootID != r.bootID || instance.PID <= 0 {
 		return handle{}, runtime.ErrGone
@@ -226,6 +227,7 @@ func (r *Runtime) open(workerID string, instance pool.Instance) (handle, error) 
 	if err != nil {
 		return handle{}, err
 	}
+	o := originOf(instance.PID, r.logs.dir) // before it is known to have been the instance's all along
 	p, err := look(instance.PID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !p.is(instance.PID, instance.StartTime):
@@ -238,6 +240,9 @@ func (r *Runtime) open(workerID string, instance pool.Instance) (handle, error) 
 		if r.worker(workerID, instance) == nil {
 			h.exit(instance.PID, instance.StartTime)
 		}
+		h.close()
+		return handle{}, runtime.ErrGone
+	case o.othersLog(workerID):
 		h.close()
 		return handle{}, runtime.ErrGone
 	}
