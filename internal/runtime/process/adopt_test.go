@@ -129,6 +129,7 @@ func TestListFindsTheInstancesOfThisManagersWorkersOnly(t *testing.T) {
 	ended := launch(t, r, launchOf("ended", "sh", "-c", "sleep 1000 & exit 0"))
 	require.Equal(t, "ended", next(t, r).WorkerID)
 	require.True(t, gone(ended.PID))
+	want["ended"] = ended // for a sweep of what it left
 	over := launch(t, r, launchOf("over", "true"))
 	require.Equal(t, "over", next(t, r).WorkerID)
 	require.True(t, gone(over.PID))

@@ -15,7 +15,8 @@
 // on Linux) that was opened before its start time was compared, so a pid that belongs to somebody else by
 // now is never touched. On macOS, which has no such handle, the comparison comes right before the act.
 // After a crash between fork and record a worker is found by the variables in its environment, or, if it
-// has overwritten them, by the log file its output goes to.
+// has overwritten them, by the log file its output goes to; a note of its pid, made at its start, tells it
+// from what it has started.
 //
 // The log file counts for more than the variables. What writes to a log of this data directory is found
 // whatever manager it names, because the store may have been lost and begun anew; what writes to that of

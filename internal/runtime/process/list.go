@@ -17,8 +17,9 @@ import (
 // are of a store that was lost, if they name another manager; that is the identity they are found under.
 // What writes to a log of another data directory is not listed, though it may carry this manager's id.
 //
-// The instance is the oldest leader of a session; if the true one is dead and has left another leader, that
-// is what is found. The caller tells them apart by the instance it recorded.
+// The instance is the one that was noted when it was started. It may have ended: then what is left of it
+// is for a sweep. Without a note it is the oldest leader of a session; if the true one is dead and has left
+// another leader, that is what is found. The caller tells them apart by the instance it recorded.
 //
 // The identity of a worker that has overwritten its environment ends in an empty incarnation.
 func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
@@ -32,7 +33,10 @@ func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", err)
 	}
-	found := r.found(all.procs)
+	found, err := r.found(all.procs)
+	if err != nil {
+		return nil, fmt.Errorf("list workers: %w", err)
+	}
 	// A worker that is watched is there, whatever has become of its environment.
 	for _, w := range before {
 		if w.signal(0) != nil {
@@ -51,7 +55,7 @@ func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 }
 
 // found makes sense of a walk.
-func (r *Runtime) found(procs []proc) map[string]runtime.Found {
+func (r *Runtime) found(procs []proc) (map[string]runtime.Found, error) {
 	procs = slices.Clone(procs) // others have them too
 	slices.SortStableFunc(procs, func(a, b proc) int { return cmp.Compare(a.start, b.start) })
 	disputed := r.disputed(procs)
@@ -73,8 +77,18 @@ func (r *Runtime) found(procs []proc) map[string]runtime.Found {
 		}
 		found[m.worker] = f
 	}
+	noted, err := r.notes.read(r.bootID)
+	if err != nil {
+		return nil, err
+	}
+	for id, f := range found {
+		if instance, ok := noted[id]; ok {
+			f.Instance = instance
+			found[id] = f
+		}
+	}
 	maps.DeleteFunc(found, func(_ string, f runtime.Found) bool { return f.Instance.PID == 0 })
-	return found
+	return found, nil
 }
 
 // disputed are the ids of workers that another copy of this data directory runs.

@@ -40,6 +40,7 @@ type Runtime struct {
 	census  *census
 	ports   *ports
 	logs    *logs
+	notes   *notes
 	ended   *endings
 
 	stop   context.CancelFunc
@@ -97,11 +98,17 @@ func Open(cfg Config) (_ *Runtime, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	// Links of open files are resolved, so what they are compared with must be.
 	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = resolved
 	}
 	r.logs = newLogs(filepath.Join(dir, logsName), r.log)
+	if r.notes, err = openNotes(filepath.Join(dir, notesName)); err != nil {
+		return nil, err
+	}
 	if r.census, err = newCensus(r.logs.dir); err != nil {
 		return nil, err
 	}
@@ -165,6 +172,9 @@ func (r *Runtime) Close() error {
 		unix.Close(r.null)
 	}
 	r.inherit.close()
+	if r.notes != nil {
+		return r.notes.close()
+	}
 	return nil
 }
 
