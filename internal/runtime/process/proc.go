@@ -40,4 +40,6 @@ func (p proc) leads() bool { return p.pid == p.session }
 //	bootID() (string, error)
 //	originOf(pid, logs) origin                  what its standard output or error tells
 //	tcpSocket() (int, error)
+//	ephemeralPorts() (first, last int)          which ports outgoing connections are given
+//	setLock                                     how to lock a part of a file
 //	detach() (inheritance, error)               keeps what the manager inherited from the workers

@@ -63,7 +63,7 @@ func Open(cfg Config) (_ *Runtime, err error) {
 		identity: cfg.Identity, managerID: cfg.ManagerID, host: cfg.Host, null: -1,
 		log:     cmp.Or(cfg.Logger, hclog.NewNullLogger()),
 		forks:   make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
-		ports:   newPorts(),
+		ports:   newPorts(noReservations()),
 		ended:   newEndings(),
 		workers: map[string]*worker{}, past: map[string]past{},
 	}
@@ -114,6 +114,11 @@ func Open(cfg Config) (_ *Runtime, err error) {
 	}
 	if r.watcher, err = newWatcher(); err != nil {
 		return nil, err
+	}
+	if host, err := openReservations(reservationsFile()); err == nil {
+		r.ports.host = host
+	} else {
+		r.log.Warn("ports cannot be reserved: another manager might choose the same", "error", err)
 	}
 	r.tellLimits()
 	r.tasks.Go(func() { r.ended.run(life) })
@@ -172,6 +177,7 @@ func (r *Runtime) Close() error {
 		unix.Close(r.null)
 	}
 	r.inherit.close()
+	r.ports.host.close()
 	if r.notes != nil {
 		return r.notes.close()
 	}

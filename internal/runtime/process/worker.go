@@ -189,7 +189,9 @@ func (r *Runtime) Adopt(ctx context.Context, poolUID, workerID string, instance 
 		return fmt.Errorf("adopt worker %s: %w", workerID, err)
 	}
 	w.run(h, instance, seen)
-	r.ports.hold(workerID, instance.Ports)
+	if contested := r.ports.hold(workerID, instance.Ports); len(contested) > 0 {
+		r.log.Warn("another manager gave the same ports away", "worker", workerID, "ports", contested)
+	}
 	if err := r.watch(w); err != nil {
 		w.close()
 		r.ports.release(workerID, time.Now())
