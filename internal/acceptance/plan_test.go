@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 // The exit codes of a plan with -detailed-exitcode.
@@ -67,7 +69,7 @@ func (p planned) differs() []string {
 }
 
 // nested are the attributes whose members are attributes.
-var nested = []string{"", "runtime", "runtime.process", "worker", "health", "health.http", "health.tcp", "remediation", "update", "drain", "logs"}
+var nested = append([]string{""}, pool.Objects()...)
 
 // compare calls note for every attribute that differs between two objects.
 func compare(at string, before, after map[string]any, note func(path string)) {

@@ -52,6 +52,35 @@ type Resize struct {
 	Size int64 `json:"size" minimum:"0" doc:"Desired number of workers"`
 }
 
+// LeaseRequest is the body of a claim on a slot: of one pool, or of any pool with some labels.
+type LeaseRequest struct {
+	Pool     string            `json:"pool,omitempty" maxLength:"100" doc:"Name or uid of the pool; else there is a selector"`
+	Selector map[string]string `json:"selector,omitempty" doc:"Labels that the pool has to have"`
+	Holder   string            `json:"holder,omitempty" maxLength:"253" doc:"Who will hold it, for people: a job's or a machine's name"`
+	Wait     string            `json:"wait,omitempty" doc:"How long to wait for a free slot, at most 60s; the lease keeps its place in the queue also afterwards"`
+}
+
+// LeaseView is a lease with what its holder has to know of its worker.
+type LeaseView struct {
+	pool.Lease
+	Worker *LeasedWorker `json:"worker,omitempty" doc:"While it is held"`
+}
+
+// LeasedWorker is the worker of a lease.
+type LeasedWorker struct {
+	State   pool.WorkerState `json:"state" doc:"A draining worker is waited for until its leases are released or its drain is over"`
+	Health  pool.Health      `json:"health"`
+	Host    string           `json:"host" doc:"Host that it runs on"`
+	Ports   map[string]int   `json:"ports,omitempty"`
+	DrainBy time.Time        `json:"drain_by,omitzero" doc:"When its drain is over and the lease may be revoked"`
+}
+
+// LeaseList is a pool's living leases: those that are held, then those that wait, each in the order in which
+// they were asked for.
+type LeaseList struct {
+	Leases []pool.Lease `json:"leases"`
+}
+
 // Accepted is the answer to a mutation: what was accepted and the operation that will reach it. A PUT
 // that changes nothing answers the pool's newest operation.
 type Accepted struct {
@@ -97,6 +126,7 @@ const (
 	ProblemStale        = "stale"                  // 412: If-Match is not the newest
 	ProblemPrecondition = "precondition-required"  // 428: If-Match or If-None-Match is missing
 	ProblemKeyReused    = "idempotency-key-reused" // 422
+	ProblemLeaseEnded   = "lease-ended"            // 410: the lease is over; the problem says how
 	ProblemOtherManager = "other-manager"          // 421
 	ProblemStopping     = "stopping"               // 503: the manager is ending
 	ProblemUnauthorized = "unauthorized"           // 401
@@ -116,6 +146,7 @@ type Problem struct {
 	Errors    pool.Faults     `json:"errors,omitempty" doc:"Each fault of an invalid spec"`
 	Operation *pool.Operation `json:"operation,omitempty" doc:"The operation in the way"`
 	UID       string          `json:"uid,omitempty" doc:"The pool in the way"`
+	Lease     *pool.Lease     `json:"lease,omitempty" doc:"The lease that is over"`
 }
 
 // Name is the problem's name, one of the Problem constants.

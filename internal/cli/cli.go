@@ -60,6 +60,8 @@ func build(version string) (*cobra.Command, *session) {
 			s.poolList(), s.poolGet(), s.poolApply(), s.poolPatch(), s.poolResize(), s.poolRestart(), s.poolDelete(), s.poolRevisions(), s.poolEvents()),
 		group("worker", "Look at workers",
 			s.workerList(), s.workerLogs()),
+		group("lease", "Claim slots of workers, as a scheduler does",
+			s.leaseList(), s.leaseAcquire(), s.leaseRenew(), s.leaseRelease()),
 		group("operation", "Look at and wait for operations",
 			s.operationGet(), s.operationWait()),
 		s.validate(),

@@ -56,6 +56,13 @@ type Manager interface {
 	Wait(ctx context.Context, id string, progress func(pool.Operation)) (pool.Operation, error)
 	Workers(ctx context.Context, name string) ([]pool.Worker, error)
 	Logs(ctx context.Context, name, workerID string, maxBytes int64) ([]byte, error)
+	// Acquire claims a slot and returns once it is held. While none is free it waits in the queue, as long as
+	// ctx allows; a wait that is given up frees its place. It survives restarts of the manager.
+	Acquire(ctx context.Context, want api.LeaseRequest) (api.LeaseView, error)
+	// Renew errs with ProblemLeaseEnded if the lease is over; the problem's Lease says how it ended.
+	Renew(ctx context.Context, leaseID string) (api.LeaseView, error)
+	Release(ctx context.Context, leaseID string) (pool.Lease, error)
+	Leases(ctx context.Context, name string) ([]pool.Lease, error)
 	Revisions(ctx context.Context, name string) ([]pool.Revision, error)
 	Events(ctx context.Context, name string, after int64) (api.EventList, error)
 }

@@ -16,6 +16,7 @@ type Target struct {
 	Ports     map[string]int // chosen port by its name
 	FirstPort string         // name of the port that a probe without one asks
 	Check     pool.HealthCheck
+	Drain     pool.Drain
 	StartedAt time.Time
 	Ready     bool // it has been found healthy before; its verdict begins as healthy
 }

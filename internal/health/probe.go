@@ -41,43 +41,61 @@ func (Prober) Probe(ctx context.Context, t Target) error {
 	return explain(ctx, t, err)
 }
 
-// get passes on a status from 200 to 399. It speaks to the worker itself instead of through an http.Client:
-// a probe wants no proxy, no redirect, no second try and no connection kept, and a worker that talks out
-// of turn must not write into the manager's log, as the client's transport has it do.
+// get passes on a status from 200 to 399.
 func get(ctx context.Context, t Target) error {
-	address, err := t.address(t.Check.HTTP.Port)
-	if err != nil {
-		return err
+	got, err := t.ask(ctx, http.MethodGet, t.Check.HTTP.Port, t.Check.HTTP.Path, maxBody)
+	if err == nil && (got.code < 200 || got.code > 399) {
+		return fmt.Errorf("GET %s answered %s", got.url, got.status)
 	}
-	path := cmp.Or(t.Check.HTTP.Path, "/")
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	return err
+}
+
+// answer is what a worker answered to a request.
+type answer struct {
+	url    string
+	code   int
+	status string
+	body   []byte // its beginning
+}
+
+// ask makes one request of a worker, and reads at most so much of the answer's body. It speaks to the worker
+// itself instead of through an http.Client: it wants no proxy, no redirect, no second try and no connection
+// kept, and a worker that talks out of turn must not write into the manager's log, as the client's transport
+// has it do.
+func (t Target) ask(ctx context.Context, method, port, path string, most int64) (answer, error) {
+	address, err := t.address(port)
 	if err != nil {
-		return err
+		return answer{}, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+cmp.Or(path, "/"), nil)
+	if err != nil {
+		return answer{}, err
 	}
 	request.Header.Set("User-Agent", "poolkeeper")
 	request.Close = true
 
 	conn, err := dial(ctx, address)
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	if err := request.Write(conn); err != nil {
-		return fmt.Errorf("GET %s: %w", request.URL, lasting(err))
+		return answer{}, fmt.Errorf("%s %s: %w", method, request.URL, lasting(err))
 	}
-	response, err := readResponse(bufio.NewReader(io.LimitReader(conn, maxHeader+maxBody)), request)
+	response, err := readResponse(bufio.NewReader(io.LimitReader(conn, maxHeader+most)), request)
 	if err != nil {
-		return fmt.Errorf("GET %s: %w", request.URL, lasting(err))
+		return answer{}, fmt.Errorf("%s %s: %w", method, request.URL, lasting(err))
 	}
 	defer response.Body.Close()
+	got := answer{url: request.URL.String(), code: response.StatusCode, status: strings.TrimSpace(response.Status)}
 	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("GET %s answered %s", request.URL, strings.TrimSpace(response.Status))
+		return got, nil // what else it says does not count
 	}
-	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxBody)); err != nil {
-		return fmt.Errorf("GET %s answered %d, but its body broke off: %w", request.URL, response.StatusCode, lasting(err))
+	if got.body, err = io.ReadAll(io.LimitReader(response.Body, most)); err != nil {
+		return got, fmt.Errorf("%s %s answered %d, but its body broke off: %w", method, request.URL, response.StatusCode, lasting(err))
 	}
-	return nil
+	return got, nil
 }
 
 // lasting takes from an error the port of our own that one connection had, so that the same failure has the
@@ -151,6 +169,11 @@ func explain(ctx context.Context, t Target, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return fmt.Errorf("no answer within %s", t.Check.Timeout)
 	}
+	return short(err)
+}
+
+// short bounds a reason, which may quote what a worker sent.
+func short(err error) error {
 	reason := []rune(strings.ToValidUTF8(err.Error(), "?"))
 	if len(reason) > maxReason {
 		reason = append(reason[:maxReason], '…')

@@ -220,7 +220,7 @@ func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.Ope
 		ID: m.config.NewID("op"), PoolUID: p.UID, PoolName: p.Name, Kind: kind, Change: change,
 		Phase: pool.OperationRunning, Author: by.Author, Comment: by.Comment, CreatedAt: now,
 	}
-	superseded, err := supersede(tx, p, o)
+	news, err := supersede(tx, p, o)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -245,7 +245,15 @@ func (m *Manager) accept(tx store.Writer, by Request, p pool.Pool, kind pool.Ope
 		PoolUID: p.UID, PoolName: p.Name, Type: event, Time: now, Author: by.Author,
 		Message: message, Comment: by.Comment, OperationID: o.ID,
 	})
-	return Accepted{Pool: p, Operation: o, Changed: true, superseded: superseded}, err
+	if err != nil {
+		return Accepted{}, err
+	}
+	serve := m.grant // its labels may be what somebody waits for
+	if kind == pool.OperationDelete {
+		serve = m.endWaiting
+	}
+	served, err := serve(tx, p)
+	return Accepted{Pool: p, Operation: o, Changed: true, news: append(news, served...)}, err
 }
 
 // supersede ends the running operations that a new one takes over: all of them if it changes the template

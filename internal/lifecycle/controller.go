@@ -25,11 +25,10 @@ type controller struct {
 
 	state   state
 	watched *pool.Spec            // the newest spec that was followed; nil at first
-	checks  map[string]pool.Spec  // the spec that workers are checked by, by their template's hash
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	busy    sync.Map              // repeated effects that are under way
-	starts  chan struct{}         // bounds the launches under way
-	others  chan struct{}         // bounds the other effects under way
+	starts  lane                  // of launches
+	others  lane                  // of the other effects
 	effects sync.WaitGroup
 	resumed []effect // taken up from an earlier manager, to be carried out first
 }
@@ -90,13 +89,15 @@ func (c *controller) step(ctx context.Context) (time.Time, error) {
 		c.putBack(facts, reread)
 		return time.Time{}, err
 	}
-	d := newDraft(c.state, c.m.config.Now(), func() string { return c.m.config.NewID("w") })
+	now, since := c.m.clock.read()
+	c.state.since = later(c.state.since, since)
+	d := newDraft(c.state, now, func() string { return c.m.config.NewID("w") })
 	resumed := c.resumed
 	d.effects, c.resumed = slices.Clone(resumed), nil
 	for _, f := range facts {
 		d.take(f)
 	}
-	d.plan()
+	d.plan(c.m.config.Plan)
 	if err := c.commit(ctx, d); err != nil {
 		c.putBack(facts, false)
 		c.resumed = resumed
@@ -107,18 +108,42 @@ func (c *controller) step(ctx context.Context) (time.Time, error) {
 	return c.due(d), nil
 }
 
-// reread reads the pool and its running operations again after somebody changed them.
-func (c *controller) reread(ctx context.Context, asked bool) error {
-	if !asked {
-		return nil
-	}
+// reread reads what others write: the marks of the workers, and, after somebody changed them, the pool and
+// its running operations.
+func (c *controller) reread(ctx context.Context, changed bool) error {
 	return c.m.config.Store.View(ctx, func(r store.Reader) (err error) {
-		if c.state.pool, err = r.Pool(c.uid); err != nil {
+		if changed {
+			if c.state.pool, err = r.Pool(c.uid); err != nil {
+				return err
+			}
+			if c.state.operations, err = r.RunningOperations(c.uid); err != nil {
+				return err
+			}
+		}
+		return c.readMarks(r)
+	})
+}
+
+// readMarks reads the marks of the pool's workers, and who holds leases on those that drain.
+func (c *controller) readMarks(r store.Reader) error {
+	marks, err := r.Marks(c.uid)
+	if err != nil {
+		return err
+	}
+	c.state.holders = map[string]string{}
+	for i := range c.state.workers {
+		w := &c.state.workers[i]
+		w.Marks = marks[w.ID]
+		if w.Leased == 0 || !w.State.Leaving() {
+			continue
+		}
+		held, err := r.LeasesOf(w.ID)
+		if err != nil {
 			return err
 		}
-		c.state.operations, err = r.RunningOperations(c.uid)
-		return err
-	})
+		c.state.holders[w.ID] = holders(held)
+	}
+	return nil
 }
 
 // commit journals a draft in one transaction.
@@ -143,7 +168,13 @@ func (c *controller) commit(ctx context.Context, d *draft) error {
 				return err
 			}
 		}
+		if err := stillIdle(tx, d.idle); err != nil {
+			return err
+		}
 		if err := tx.PutWorkers(d.rows()...); err != nil {
+			return err
+		}
+		if d.granted, err = c.settleLeases(tx, d); err != nil {
 			return err
 		}
 		for _, o := range d.closed {
@@ -186,23 +217,23 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	for _, o := range d.closed {
 		c.m.waiting.wake(o.ID)
 	}
+	for _, id := range d.granted {
+		c.m.waiting.wake(id)
+	}
 	c.rewatch(d)
 	for _, e := range d.effects {
 		if !c.mayTry(e, d.now) {
 			continue
 		}
-		slots := c.others
+		lane := &c.others
 		if e.kind == effectLaunch {
-			slots = c.starts
+			lane = &c.starts
 		}
-		c.effects.Go(func() {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
+		lane.enter(&c.effects, func() {
+			if ctx.Err() != nil {
 				return
 			}
 			f, some := c.carryOut(ctx, e)
-			<-slots
 			c.busy.Delete(attempt{e.worker.ID, e.kind})
 			if some {
 				c.tell(f)
@@ -218,9 +249,12 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	})
 }
 
+// repeated are the effects that are asked for at every step until they have worked.
+var repeated = map[effectKind]bool{effectKill: true, effectHook: true, effectCount: true, effectSweep: true, effectClean: true}
+
 // mayTry keeps an effect that is asked for at every step from being repeated too soon, or beside itself.
 func (c *controller) mayTry(e effect, now time.Time) bool {
-	if e.kind != effectKill && e.kind != effectSweep && e.kind != effectClean {
+	if !repeated[e.kind] {
 		return true
 	}
 	a := attempt{e.worker.ID, e.kind}

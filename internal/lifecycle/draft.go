@@ -24,8 +24,14 @@ type state struct {
 	vacancies  []planner.Vacancy
 	since      time.Time              // when this manager began to watch the pool
 	early      map[string]fact        // ends that were told before their worker's launch, by its id
-	unswept    map[string]pool.Worker // ended by themselves; what they left running is yet to be ended, by id
+	unswept    map[string]pool.Worker // ended by themselves or never launched; what may run of them is yet to be ended, by id
+	cleaning   time.Time              // since when the clean-up of what is left outside the store is tried
 	cleaned    bool                   // nothing of the pool is left outside the store
+	remnant    string                 // why the last clean-up did not work
+	// contracts are the specs that workers are treated by, by their template's hash: the newest with that template.
+	contracts map[string]pool.Spec
+	readings  map[string]planner.Reading // of active jobs, by worker id
+	holders   map[string]string          // of leases on draining workers, by worker id
 }
 
 // draft is the next state in the making, with what is to be recorded and done for it.
@@ -43,6 +49,10 @@ type draft struct {
 	effects   []effect
 	next      time.Time
 	culprits  map[string][]string // workers whose logs go with a failed operation, by its id
+	idle      []string            // workers that drain because they have no work
+	opened    bool                // a worker takes leases that took none before, or more of them
+	revoked   []string            // workers that are stopped although leases may be held on them
+	granted   []string            // leases that got a slot, or ended
 }
 
 func newDraft(s state, now time.Time, newID func() string) *draft {
@@ -51,6 +61,7 @@ func newDraft(s state, now time.Time, newID func() string) *draft {
 	d.workers = slices.Clone(s.workers)
 	d.vacancies = slices.Clone(s.vacancies)
 	d.early, d.unswept = maps.Clone(s.early), maps.Clone(s.unswept)
+	d.readings = maps.Clone(s.readings)
 	d.number()
 	return d
 }
@@ -72,19 +83,25 @@ func (d *draft) index(workerID string) int {
 }
 
 // plan asks the planner and takes in what it decides.
-func (d *draft) plan() {
+func (d *draft) plan(decide func(planner.World) planner.Result) {
 	d.workers = slices.DeleteFunc(d.workers, func(w pool.Worker) bool { return w.State.Ended() })
 	d.number()
 	d.forgetVacancies()
 	d.target = d.pool.Target()
 	d.unprobed()
-	r := planner.Plan(planner.World{
+	d.open()
+	contracts := maps.Clone(d.contracts)
+	delete(contracts, d.target) // it is the pool's own
+	r := decide(planner.World{
 		Now:        d.now,
 		Since:      d.since,
 		Pool:       d.pool,
 		Operations: d.operations,
 		Workers:    d.workers,
 		Vacancies:  d.vacancies,
+		Contracts:  contracts,
+		Readings:   d.readings,
+		Holders:    d.holders,
 	})
 	d.next = r.Next
 	d.sweep()
@@ -117,7 +134,7 @@ func (d *draft) sweep() {
 	}
 }
 
-// sweepTime is how long a destroy waits for the end of what failed workers left running.
+// sweepTime is how long a destroy waits for the end of what failed workers left running, and for its clean-up.
 const sweepTime = 30 * time.Second
 
 func (d *draft) sweeping() bool {
@@ -129,10 +146,21 @@ func (d *draft) sweeping() bool {
 	return false
 }
 
-// remains names the failed workers that left something running which could not be ended in time.
+// dirty says that a clean-up has to be tried, or tried again.
+func (d *draft) dirty() bool {
+	if d.cleaning.IsZero() {
+		d.cleaning = d.now
+	}
+	return !d.cleaned && (d.remnant == "" || d.now.Sub(d.cleaning) < sweepTime)
+}
+
+// remains names what could not be removed in time: of workers, what they left running; of the pool, its logs.
 func (d *draft) remains() (text string) {
 	for _, id := range slices.Sorted(maps.Keys(d.unswept)) {
 		text += fmt.Sprintf("; what worker %s (pid %d) left running could not be ended", id, d.unswept[id].Instance.PID)
+	}
+	if !d.cleaned {
+		text += "; its logs could not be removed: " + d.remnant
 	}
 	return text
 }
@@ -153,7 +181,7 @@ func (d *draft) act(a planner.Action) bool {
 		if d.sweeping() {
 			return false
 		}
-		if !d.cleaned {
+		if d.dirty() {
 			d.effect(effect{kind: effectClean})
 			return false
 		}
@@ -174,6 +202,7 @@ func (d *draft) launch(a planner.Action) {
 		Health:       pool.HealthUnknown,
 		Revision:     d.pool.Revision,
 		TemplateHash: d.target,
+		Slots:        d.pool.Spec.Leases.Slots,
 		Replaces:     a.Replaces,
 		Attempt:      a.Attempt,
 		Reason:       a.Reason,
@@ -188,23 +217,51 @@ func (d *draft) launch(a planner.Action) {
 
 // move takes a worker one step further out of service.
 func (d *draft) move(w *pool.Worker, a planner.Action) {
-	if a.Kind == planner.Kill {
+	contract := d.contract(w)
+	switch a.Kind {
+	case planner.Kill:
 		if w.Instance.PID != 0 && w.Exit == nil {
 			d.effect(effect{kind: effectKill, worker: *w})
 		}
-		return
-	}
-	w.DrainCause, w.Reason = a.Cause, a.Reason
-	d.changed[w.ID] = true
-	if a.Kind == planner.Drain {
-		w.State, w.DrainingAt = pool.WorkerDraining, d.now
+	case planner.Hook:
+		d.effect(effect{kind: effectHook, worker: *w, contract: contract})
+	case planner.Count:
+		d.effect(effect{kind: effectCount, worker: *w, contract: contract})
+	case planner.Drain:
+		w.State, w.DrainingAt, w.DrainBy, w.DrainCause, w.Reason = pool.WorkerDraining, d.now, a.DrainBy, a.Cause, a.Reason
+		d.changed[w.ID] = true
+		if a.Idle {
+			d.idle = append(d.idle, w.ID)
+		}
 		d.note(pool.EventWorkerDraining, w.ID, "draining: "+a.Reason)
-		return
+	case planner.Stop:
+		w.State, w.StoppingAt, w.KillAt, w.DrainCause, w.Reason = pool.WorkerStopping, d.now, a.KillAt, a.Cause, a.Reason
+		d.changed[w.ID] = true
+		if a.Revokes {
+			d.revoked = append(d.revoked, w.ID)
+		}
+		d.note(pool.EventWorkerStopping, w.ID, "stopping: "+a.Reason)
+		if w.Instance.PID != 0 {
+			d.effect(effect{kind: effectSignal, worker: *w, contract: contract})
+		}
 	}
-	w.State, w.StoppingAt, w.KillAt = pool.WorkerStopping, d.now, a.KillAt
-	d.note(pool.EventWorkerStopping, w.ID, "stopping: "+a.Reason)
-	if w.Instance.PID != 0 {
-		d.effect(effect{kind: effectSignal, worker: *w, signal: d.pool.Spec.Drain.Signal})
+}
+
+// contract is the spec that a worker is treated by.
+func (d *draft) contract(w *pool.Worker) pool.Spec {
+	if spec, other := d.contracts[w.TemplateHash]; other && w.TemplateHash != d.target {
+		return spec
+	}
+	return d.pool.Spec
+}
+
+// open lets workers of the newest template take as many leases as the newest contract says.
+func (d *draft) open() {
+	for i := range d.workers {
+		w := &d.workers[i]
+		if slots := d.pool.Spec.Leases.Slots; w.TemplateHash == d.target && w.Slots != slots && !w.State.Leaving() {
+			w.Slots, d.changed[w.ID], d.opened = slots, true, true
+		}
 	}
 }
 

@@ -15,7 +15,7 @@ type effect struct {
 	kind     effectKind
 	worker   pool.Worker
 	template pool.WorkerTemplate // launch
-	signal   string              // signal
+	contract pool.Spec           // signal, hook, count: what the worker is treated by
 }
 
 type effectKind string
@@ -24,6 +24,8 @@ const (
 	effectLaunch effectKind = "launch"
 	effectSignal effectKind = "signal"
 	effectKill   effectKind = "kill"
+	effectHook   effectKind = "hook"   // tell a draining worker
+	effectCount  effectKind = "count"  // ask a worker for its active jobs
 	effectSweep  effectKind = "sweep"  // end what an ended instance left running
 	effectClean  effectKind = "clean"  // remove what the pool left outside the store
 	effectForget effectKind = "forget" // remove the logs of pruned workers
@@ -40,9 +42,19 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 	case effectLaunch:
 		return c.launch(ctx, e)
 	case effectSignal:
-		return c.trouble(f, "signal "+e.signal, rt.Signal(ctx, e.worker.ID, e.worker.Instance, e.signal))
+		signal := e.contract.Drain.Signal
+		return c.trouble(f, "signal "+signal, rt.Signal(ctx, e.worker.ID, e.worker.Instance, signal))
 	case effectKill:
 		return c.trouble(f, "kill", rt.Kill(ctx, e.worker.ID, e.worker.Instance))
+	case effectHook:
+		if err := c.m.config.Hook(ctx, target(c.uid, e.contract, e.worker)); err != nil {
+			return c.trouble(f, "tell it that it drains", err)
+		}
+		f.kind = factHooked
+	case effectCount:
+		f.kind, f.at = factCounted, c.m.config.Now()
+		f.text = c.count(ctx, e)
+		return f, true
 	case effectSweep:
 		if _, err := rt.Sweep(ctx, e.worker.ID, e.worker.Instance); err != nil {
 			return c.trouble(f, "end what it left running", err)
@@ -51,6 +63,7 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 	case effectClean:
 		if err := rt.RemoveLogs(ctx, c.uid); err != nil {
 			c.log.Error("cannot remove the pool's logs", "error", err)
+			f.text = err.Error()
 		}
 		f.kind = factCleaned
 	case effectForget:
@@ -79,6 +92,18 @@ func (c *controller) launch(ctx context.Context, e effect) (fact, bool) {
 	var spec *runtime.SpecError
 	f.kind, f.text, f.hopeless = factLaunchFailed, err.Error(), errors.As(err, &spec)
 	return f, true
+}
+
+// count says how many jobs a worker works on, or why that cannot be known; nothing if it has none.
+func (c *controller) count(ctx context.Context, e effect) string {
+	n, err := c.m.config.Jobs(ctx, target(c.uid, e.contract, e.worker))
+	switch {
+	case err != nil:
+		return "its active jobs cannot be read: " + err.Error()
+	case n > 0:
+		return fmt.Sprintf("%d active jobs", n)
+	}
+	return ""
 }
 
 // trouble is what comes of an effect that brings nothing when it works: its end is observed by itself.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -15,7 +16,7 @@ type fact struct {
 	instance pool.Instance
 	exit     pool.Exit
 	health   pool.Health
-	text     string // reason of a verdict, error of an effect
+	text     string // reason of a verdict, error of an effect; empty if a clean-up worked
 	hopeless bool   // a launch that cannot succeed until the spec or the host is changed
 }
 
@@ -28,13 +29,15 @@ const (
 	factSwept        factKind = "swept"         // nothing that the instance started is left
 	factVerdict      factKind = "verdict"       // its health changed
 	factTrouble      factKind = "trouble"       // a signal, kill or sweep did not work; it is tried again
-	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed
+	factHooked       factKind = "hooked"        // its drain hook has answered
+	factCounted      factKind = "counted"       // it was asked for its active jobs
+	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed, or could not be
 )
 
 // take applies one fact. A fact about a worker that ended meanwhile is nothing new.
 func (d *draft) take(f fact) {
 	if f.kind == factCleaned {
-		d.cleaned = true
+		d.cleaned, d.remnant = f.text == "", f.text
 		return
 	}
 	if f.kind == factSwept {
@@ -54,6 +57,9 @@ func (d *draft) take(f fact) {
 		}
 	case factLaunchFailed:
 		d.end(i, f.at, pool.Exit{Unknown: true}, f.text, f.hopeless)
+		if !f.hopeless { // its answer may have been lost, and not its effect
+			d.unswept[w.ID] = d.workers[i]
+		}
 	case factEnded:
 		switch {
 		case w.Instance.PID == 0:
@@ -68,6 +74,12 @@ func (d *draft) take(f fact) {
 		if w.State == pool.WorkerStopping && w.Exit != nil {
 			d.end(i, f.at, *w.Exit, w.Reason, false)
 		}
+	case factHooked:
+		if w.State == pool.WorkerDraining && w.HookedAt.IsZero() {
+			w.HookedAt, d.changed[w.ID] = f.at, true
+		}
+	case factCounted:
+		d.readings[w.ID] = planner.Reading{AskedAt: f.at, Busy: f.text}
 	case factVerdict:
 		d.verdict(w, f)
 	case factTrouble:
@@ -90,12 +102,12 @@ func (d *draft) launched(w *pool.Worker, f fact) {
 		w.Health, w.HealthAt = pool.Healthy, f.at
 		d.ready(w, f.at)
 	case pool.WorkerStopping: // condemned while it was being launched
-		d.effect(effect{kind: effectSignal, worker: *w, signal: d.pool.Spec.Drain.Signal})
+		d.effect(effect{kind: effectSignal, worker: *w, contract: d.contract(w)})
 	}
 }
 
 func (d *draft) ready(w *pool.Worker, at time.Time) {
-	w.State, w.ReadyAt, w.Reason = pool.WorkerReady, at, ""
+	w.State, w.ReadyAt, w.Reason, d.opened = pool.WorkerReady, at, "", true
 	d.note(pool.EventWorkerReady, w.ID, "ready")
 }
 
@@ -115,7 +127,7 @@ func (d *draft) verdict(w *pool.Worker, f fact) {
 	case w.State != pool.WorkerReady:
 		d.ready(w, f.at)
 	case f.health == pool.Healthy:
-		w.ReadyAt = f.at
+		w.ReadyAt, d.opened = f.at, true
 		d.note(pool.EventWorkerHealthy, w.ID, "healthy again")
 	default:
 		d.note(pool.EventWorkerUnhealthy, w.ID, "unhealthy: "+f.text)
@@ -137,6 +149,7 @@ func (d *draft) end(i int, at time.Time, exit pool.Exit, reason string, hopeless
 	}
 	d.workers[i] = w
 	d.ended = append(d.ended, w)
+	delete(d.readings, w.ID)
 }
 
 // describe says in words how an instance ended.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -261,5 +262,21 @@ func TestALaunchThatFailsIsTriedAgainUntilItWorks(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, ended, 4)
 		require.Equal(t, "no more processes", ended[3].Reason)
+	})
+}
+
+func TestALaunchWhoseAnswerIsLostLeavesNothingRunning(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		var once sync.Once
+		s.runtime.gate = func(call string) (before, after error) {
+			if call == "launch" {
+				once.Do(func() { after = errTest })
+			}
+			return nil, after
+		}
+		s.created(spec(1))
+		s.pass(time.Second)
+		require.Len(t, s.world.starts(), 2)
+		require.Equal(t, ids(s.living("web")), s.world.running())
 	})
 }

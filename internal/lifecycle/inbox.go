@@ -15,23 +15,27 @@ func newInbox() inbox { return inbox{signal: make(chan struct{}, 1), stale: true
 // tell hands in a fact.
 func (b *inbox) tell(f fact) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.facts = append(b.facts, f)
-	b.mu.Unlock()
 	b.wake()
 }
 
 // changed says that the pool or its operations are to be read again.
 func (b *inbox) changed() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.stale = true
-	b.mu.Unlock()
 	b.wake()
 }
 
-// take empties the inbox.
+// take empties the inbox, which answers every wake so far.
 func (b *inbox) take() (facts []fact, stale bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	select {
+	case <-b.signal:
+	default:
+	}
 	facts, stale = b.facts, b.stale
 	b.facts, b.stale = nil, false
 	return facts, stale
@@ -45,6 +49,7 @@ func (b *inbox) putBack(facts []fact, stale bool) {
 	b.stale = b.stale || stale
 }
 
+// wake leaves a note; b.mu is held.
 func (b *inbox) wake() {
 	select {
 	case b.signal <- struct{}{}:

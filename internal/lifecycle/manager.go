@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
@@ -25,8 +27,15 @@ type Config struct {
 	Host    string                     // name of the host whose processes it runs
 	Now     func() time.Time           // nil: the clock
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
-	// Probe makes one probe of a worker; nil: over the network.
+	// Probe makes one probe of a worker, Hook tells one that it drains, and Jobs asks one for the number of
+	// its active jobs; nil: over the network.
 	Probe func(context.Context, health.Target) error
+	Hook  func(context.Context, health.Target) error
+	Jobs  func(context.Context, health.Target) (int64, error)
+	// Random spreads the probes, a number in [0, 1); nil: a good one.
+	Random func() float64
+	// Plan decides for one pool; nil: planner.Plan.
+	Plan func(planner.World) planner.Result
 }
 
 // Manager owns the controllers of all pools and answers what users ask for.
@@ -35,6 +44,7 @@ type Manager struct {
 	health  *health.Scheduler
 	waiting waiting
 	claims  claims
+	clock   *clock
 
 	mu          sync.Mutex
 	controllers map[string]*controller
@@ -48,24 +58,34 @@ type Manager struct {
 // New reads the store, finds the workers that run already, and starts the controllers of all pools. It
 // errs if the runtime cannot be observed: then nothing is known of the workers.
 func New(ctx context.Context, config Config) (*Manager, error) {
-	if config.Now == nil {
-		config.Now = time.Now
-	}
+	c := newClock(config.Now)
+	config.Now = c.now
 	if config.NewID == nil {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
 	if config.Probe == nil {
 		config.Probe = health.Prober{}.Probe
 	}
-	m := &Manager{config: config, controllers: map[string]*controller{}}
+	if config.Hook == nil {
+		config.Hook = health.Prober{}.Hook
+	}
+	if config.Jobs == nil {
+		config.Jobs = health.Prober{}.Jobs
+	}
+	if config.Plan == nil {
+		config.Plan = planner.Plan
+	}
+	m := &Manager{config: config, clock: c, controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
-	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report})
+	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random})
 	if err := m.recover(ctx); err != nil {
 		m.Close()
 		return nil, err
 	}
 	m.owners.Go(func() { m.health.Run(m.ctx) })
 	m.owners.Go(m.route)
+	m.owners.Go(func() { m.clock.run(m.ctx) })
+	m.owners.Go(func() { m.expireLeases(m.ctx) })
 	return m, nil
 }
 
@@ -118,10 +138,9 @@ func (m *Manager) wake(p pool.Pool) {
 func (m *Manager) newController(p pool.Pool) *controller {
 	return &controller{
 		m: m, uid: p.UID, name: p.Name, log: m.config.Logger.Named("pool").With("pool", p.Name),
-		inbox:  newInbox(),
-		state:  state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}},
-		checks: map[string]pool.Spec{},
-		tried:  map[attempt]time.Time{}, starts: make(chan struct{}, maxLaunches), others: make(chan struct{}, maxOthers),
+		inbox: newInbox(),
+		state: state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}, contracts: map[string]pool.Spec{}, readings: map[string]planner.Reading{}},
+		tried: map[attempt]time.Time{}, starts: lane{limit: maxLaunches}, others: lane{limit: maxOthers},
 	}
 }
 
@@ -132,7 +151,7 @@ func (m *Manager) start(c *controller) {
 	}
 	m.controllers[c.uid] = c
 	m.owners.Go(func() {
-		c.run(m.ctx)
+		pprof.Do(m.ctx, pprof.Labels("pool", c.name), c.run)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		delete(m.controllers, c.uid)
@@ -179,11 +198,12 @@ func (m *Manager) recover(ctx context.Context) error {
 		delete(byPool, p.UID)
 		recovered = append(recovered, c)
 	}
-	for _, strangers := range byPool {
-		for _, f := range strangers {
-			if err := m.stray(ctx, f); err != nil {
-				return err
-			}
+	for _, f := range found {
+		if _, stranger := byPool[f.PoolUID]; !stranger {
+			continue
+		}
+		if err := m.stray(ctx, f); err != nil {
+			return err
 		}
 	}
 	m.mu.Lock()

@@ -167,6 +167,12 @@ func (m *Manager) await(ctx context.Context, id string, atMost time.Duration) (o
 			return o, err
 		}
 		select {
+		case <-news: // goes before the end of the wait: it may be the outcome
+			leave()
+			continue
+		default:
+		}
+		select {
 		case <-news:
 		case <-timeout.C:
 			leave()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -35,13 +34,10 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 	c.state.vacancies = vacanciesOf(c.state.workers, ended)
 	c.m.config.Runtime.KeepLogs(c.uid, c.state.pool.Spec.Logs)
 
-	running := map[string]runtime.Found{}
-	var strays []runtime.Found
+	running := map[string]runtime.Found{} // under this manager's id
 	for _, f := range found {
-		if strings.HasPrefix(f.Identity, c.m.Identity().ManagerID+"/") {
+		if c.m.owns(f) {
 			running[f.WorkerID] = f
-		} else {
-			strays = append(strays, f)
 		}
 	}
 	for _, w := range c.state.workers {
@@ -51,17 +47,23 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 			return err
 		}
 	}
-	for _, f := range slices.AppendSeq(strays, maps.Values(running)) {
+	for _, f := range found {
+		if _, stray := running[f.WorkerID]; !stray && c.m.owns(f) {
+			continue
+		}
 		if err := c.m.stray(ctx, f); err != nil {
 			return err
 		}
 	}
 	for _, w := range ended {
-		if w.Instance.PID != 0 {
-			c.state.unswept[w.ID] = w
-		}
+		c.state.unswept[w.ID] = w
 	}
 	return nil
+}
+
+// owns says that an instance carries this manager's id, of whatever incarnation.
+func (m *Manager) owns(f runtime.Found) bool {
+	return strings.HasPrefix(f.Identity, m.Identity().ManagerID+"/")
 }
 
 // recoverChecks finds the specs that old workers were checked by: a revision that changed the template too
@@ -73,7 +75,7 @@ func (c *controller) recoverChecks(r store.Reader) error {
 	}
 	target := c.state.pool.Target()
 	for _, w := range c.state.workers {
-		if _, known := c.checks[w.TemplateHash]; known || w.TemplateHash == target {
+		if _, known := c.state.contracts[w.TemplateHash]; known || w.TemplateHash == target {
 			continue
 		}
 		made, err := r.Revision(c.uid, w.Revision)
@@ -82,7 +84,7 @@ func (c *controller) recoverChecks(r store.Reader) error {
 		}
 		template := pool.TemplateHash(made.Spec, 0)
 		i := slices.IndexFunc(revisions, func(r pool.Revision) bool { return pool.TemplateHash(r.Spec, 0) == template })
-		c.checks[w.TemplateHash] = revisions[i].Spec
+		c.state.contracts[w.TemplateHash] = revisions[i].Spec
 	}
 	return nil
 }
@@ -109,9 +111,17 @@ func (c *controller) takeUp(ctx context.Context, w pool.Worker, f runtime.Found,
 	case err != nil:
 		c.tell(fact{kind: factEnded, workerID: w.ID, at: now, exit: pool.Exit{Unknown: true}})
 	case w.State == pool.WorkerStopping:
-		c.resume(effect{kind: effectSignal, worker: w, signal: c.state.pool.Spec.Drain.Signal})
+		c.resume(effect{kind: effectSignal, worker: w, contract: c.contract(w)})
 	}
 	return nil
+}
+
+// contract is the spec that a worker is treated by.
+func (c *controller) contract(w pool.Worker) pool.Spec {
+	if spec, other := c.state.contracts[w.TemplateHash]; other {
+		return spec
+	}
+	return c.state.pool.Spec
 }
 
 // takeUpLaunch goes on with a launch that was journaled and has no instance.

@@ -31,8 +31,8 @@ type Accepted struct {
 	Operation pool.Operation
 	// Changed is false if the pool was as asked for already, or if the request is a repetition.
 	Changed bool
-	// superseded are the operations that ended because of it.
-	superseded []string
+	// news are the operations and leases that ended because of it, and the leases that got a slot.
+	news []string
 }
 
 // Refusal is why a request was not accepted; nothing was changed.
@@ -42,6 +42,7 @@ type Refusal struct {
 	Faults    pool.Faults
 	Operation *pool.Operation
 	UID       string
+	Lease     *pool.Lease
 }
 
 func (r *Refusal) Error() string {
@@ -77,7 +78,7 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 		if by.Key != "" {
 			reply, err := tx.IdempotentReply(by.Author, by.Key)
 			if err == nil {
-				done, err = repeated(tx, by, reply)
+				done, err = repeatedChange(tx, by, reply)
 				return err
 			}
 			if !errors.Is(err, store.ErrNotFound) {
@@ -87,18 +88,7 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 		if done, err = change(tx); err != nil {
 			return err
 		}
-		if by.Key == "" {
-			return nil
-		}
-		now := m.config.Now()
-		err = tx.PutIdempotentReply(store.IdempotentReply{
-			Author: by.Author, Key: by.Key, RequestHash: by.Fingerprint,
-			OperationID: done.Operation.ID, CreatedAt: now,
-		})
-		if err != nil {
-			return err
-		}
-		return tx.PruneIdempotentReplies(now.Add(-replyAge))
+		return m.remember(tx, by, done.Operation.ID, m.config.Now())
 	})
 	if err != nil {
 		return Accepted{}, err
@@ -106,22 +96,40 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 	if done.Changed {
 		m.wake(done.Pool)
 	}
-	for _, id := range done.superseded {
+	for _, id := range done.news {
 		m.waiting.wake(id)
 	}
 	return done, nil
 }
 
-// repeated answers a request that was answered before.
-func repeated(tx store.Reader, by Request, reply store.IdempotentReply) (done Accepted, err error) {
+// repeatedChange answers a request that was answered before.
+func repeatedChange(tx store.Reader, by Request, reply store.IdempotentReply) (done Accepted, err error) {
 	if reply.RequestHash != by.Fingerprint {
-		return done, refuse(api.ProblemKeyReused, "the idempotency key %q was used for another request", by.Key)
+		return done, keyReused(by)
 	}
-	if done.Operation, err = tx.Operation(reply.OperationID); err != nil {
+	if done.Operation, err = tx.Operation(reply.Answered); err != nil {
 		return done, err
 	}
 	done.Pool, err = tx.Pool(done.Operation.PoolUID)
 	return done, err
+}
+
+// remember keeps the answer to a request that carries a key.
+func (m *Manager) remember(tx store.Writer, by Request, answered string, now time.Time) error {
+	if by.Key == "" {
+		return nil
+	}
+	err := tx.PutIdempotentReply(store.IdempotentReply{
+		Author: by.Author, Key: by.Key, RequestHash: by.Fingerprint, Answered: answered, CreatedAt: now,
+	})
+	if err != nil {
+		return err
+	}
+	return tx.PruneIdempotentReplies(now.Add(-replyAge))
+}
+
+func keyReused(by Request) error {
+	return refuse(api.ProblemKeyReused, "the idempotency key %q was used for another request", by.Key)
 }
 
 // find looks a pool up by its name or uid. Only a uid finds a destroyed pool.

@@ -17,9 +17,9 @@ func (c *controller) rewatch(d *draft) {
 	if first || c.watched.Logs != spec.Logs {
 		c.m.config.Runtime.KeepLogs(c.uid, spec.Logs)
 	}
-	check, known := c.checks[target]
+	check, known := c.state.contracts[target]
 	anew := !known || !reflect.DeepEqual(check.Health, spec.Health)
-	c.watched, c.checks[target] = &spec, spec
+	c.watched, c.state.contracts[target] = &spec, spec
 	used := map[string]bool{target: true}
 	for _, w := range d.workers {
 		used[w.TemplateHash] = true
@@ -29,10 +29,10 @@ func (c *controller) rewatch(d *draft) {
 				c.m.health.Unwatch(w.ID)
 			}
 		case first, anew && w.TemplateHash == target, d.changed[w.ID] && w.State == pool.WorkerStarting:
-			c.watch(c.checks[w.TemplateHash], w)
+			c.watch(c.state.contracts[w.TemplateHash], w)
 		}
 	}
-	maps.DeleteFunc(c.checks, func(hash string, _ pool.Spec) bool { return !used[hash] })
+	maps.DeleteFunc(c.state.contracts, func(hash string, _ pool.Spec) bool { return !used[hash] })
 }
 
 // watch has a running worker's health checked, if the spec says how.
@@ -44,12 +44,19 @@ func (c *controller) watch(spec pool.Spec, w pool.Worker) {
 		c.m.health.Unwatch(w.ID)
 		return
 	}
-	target := health.Target{
-		PoolUID: c.uid, WorkerID: w.ID, Ports: w.Instance.Ports, Check: spec.Health,
-		StartedAt: w.StartedAt, Ready: w.State == pool.WorkerReady && w.Health == pool.Healthy,
+	t := target(c.uid, spec, w)
+	t.Ready = w.State == pool.WorkerReady && w.Health == pool.Healthy
+	c.m.health.Watch(t)
+}
+
+// target is a worker as one who speaks to it has to know it.
+func target(poolUID string, contract pool.Spec, w pool.Worker) health.Target {
+	t := health.Target{
+		PoolUID: poolUID, WorkerID: w.ID, Ports: w.Instance.Ports, Check: contract.Health, Drain: contract.Drain,
+		StartedAt: w.StartedAt,
 	}
-	if len(spec.Worker.Ports) > 0 {
-		target.FirstPort = spec.Worker.Ports[0].Name
+	if len(contract.Worker.Ports) > 0 {
+		t.FirstPort = contract.Worker.Ports[0].Name
 	}
-	c.m.health.Watch(target)
+	return t
 }

@@ -224,6 +224,9 @@ func (c *connection) Sweep(_ context.Context, workerID string, known pool.Instan
 		if _, err := c.find(workerID, known); err == nil {
 			return fmt.Errorf("process %d still runs", known.PID)
 		}
+		if i := c.instances[workerID]; i != nil && known.PID == 0 { // all that carries the worker's id
+			c.end(i, pool.Exit{Signal: "KILL"})
+		}
 		if c.sweeping != nil {
 			c.sweeping(workerID, known)
 		}

@@ -55,7 +55,7 @@ func settledAt(world *World, w *pool.Worker) time.Time {
 // killAt is when a condemned worker is killed. After a break it has its grace once more, because nobody
 // knows whether its signal reached it.
 func killAt(world *World, w *pool.Worker) time.Time {
-	return later(w.KillAt, world.Since.Add(world.Pool.Spec.Drain.Grace.Std()))
+	return later(w.KillAt, world.Since.Add(world.contract(w).Drain.Grace.Std()))
 }
 
 func later(a, b time.Time) time.Time {
@@ -82,7 +82,7 @@ type census struct {
 	live     int // workers that take up room: all but those leaving by scale-in or destroy
 }
 
-func count(world *World) census {
+func takeCensus(world *World) census {
 	c := census{
 		classes:  make([]class, len(world.Workers)),
 		old:      make([]bool, len(world.Workers)),

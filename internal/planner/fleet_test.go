@@ -2,6 +2,7 @@ package planner_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,9 @@ type fleet struct {
 	at    map[string]int // where workers were found, by id
 	ended []pool.Worker
 	log   strings.Builder
+	// counted were asked for their active jobs and have not answered yet.
+	counted []string
+	jobs    map[string]int // active jobs, by worker id
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -121,17 +125,24 @@ func (f *fleet) do(a planner.Action) {
 		f.ids++
 		f.note("launch w%d, because %s", f.ids, a.Reason)
 		f.Workers = append(f.Workers, pool.Worker{
-			ID: fmt.Sprintf("w%d", f.ids), State: pool.WorkerStarting, Health: pool.HealthUnknown, TemplateHash: f.Pool.Target(),
+			ID: fmt.Sprintf("w%d", f.ids), Instance: pool.Instance{PID: f.ids}, State: pool.WorkerStarting, Health: pool.HealthUnknown, TemplateHash: f.Pool.Target(),
 			Replaces: a.Replaces, Attempt: a.Attempt, CreatedAt: f.Now, StartedAt: f.Now,
 		})
 	case planner.Drain:
 		w := f.worker(a.WorkerID)
-		w.State, w.DrainingAt, w.DrainCause = pool.WorkerDraining, f.Now, a.Cause
+		w.State, w.DrainingAt, w.DrainBy, w.DrainCause = pool.WorkerDraining, f.Now, a.DrainBy, a.Cause
 		f.note("drain %s, because %s", a.WorkerID, a.Reason)
 	case planner.Stop:
 		w := f.worker(a.WorkerID)
 		w.State, w.StoppingAt, w.KillAt, w.DrainCause = pool.WorkerStopping, f.Now, a.KillAt, a.Cause
 		f.note("stop %s, kill it %s later, because %s", a.WorkerID, a.KillAt.Sub(f.Now), a.Reason)
+		if a.Revokes {
+			w.Leased = 0
+		}
+	case planner.Hook:
+		f.note("tell %s, because %s", a.WorkerID, a.Reason)
+	case planner.Count:
+		f.counted = append(f.counted, a.WorkerID)
 	case planner.Kill:
 		f.note("kill %s, because %s", a.WorkerID, a.Reason)
 	case planner.Destroy:
@@ -187,6 +198,42 @@ func (f *fleet) end(id string) {
 		f.Vacancies = append(f.Vacancies, planner.Vacancy{Worker: w})
 	}
 	f.ended = append(f.ended, w)
+}
+
+// lease lets a scheduler claim a slot, as the store would: only of a worker in service.
+func (f *fleet) lease(id string) {
+	if w := f.worker(id); w.Leasable() {
+		w.Leased++
+	}
+}
+
+func (f *fleet) release(id string) {
+	if w := f.worker(id); w.Leased > 0 {
+		w.Leased--
+	}
+}
+
+// hooked is a drain hook's answer.
+func (f *fleet) hooked(id string) {
+	if w := f.worker(id); w.State == pool.WorkerDraining && w.HookedAt.IsZero() {
+		w.HookedAt = f.Now
+	}
+}
+
+// answer lets all who were asked for their active jobs tell them.
+func (f *fleet) answer() {
+	f.Readings = maps.Clone(f.Readings) // plans of earlier moments keep theirs
+	if f.Readings == nil {
+		f.Readings = map[string]planner.Reading{}
+	}
+	for _, id := range f.counted {
+		reading := planner.Reading{AskedAt: f.Now}
+		if n := f.jobs[id]; n > 0 {
+			reading.Busy = fmt.Sprintf("%d active jobs", n)
+		}
+		f.Readings[id] = reading
+	}
+	f.counted = nil
 }
 
 func (f *fleet) readyAll() {

@@ -35,9 +35,10 @@ func (p *planning) judge() {
 
 // remaining counts the steps still to go: workers to become available, workers to go.
 func (p *planning) remaining() int {
+	tooMany := p.number(func(i int) bool { return p.staying(i) && !p.old[i] }) - p.desired // while it is asked who is idle
 	fresh := p.number(func(i int) bool { return p.available(i) && p.staying(i) && !p.old[i] })
 	going := p.number(func(i int) bool { return !p.staying(i) || p.old[i] })
-	return max(p.desired-fresh, 0) + going
+	return max(p.desired-fresh, 0) + max(tooMany, 0) + going
 }
 
 // takenIn says that an operation asked for nothing that a worker could still have to follow. A pool that is
@@ -71,11 +72,11 @@ func (p *planning) follow(o pool.Operation, remaining int) {
 // never served and leaves for that.
 func (p *planning) deadline(o pool.Operation) time.Time {
 	deadline := later(o.Deadline, p.Since.Add(p.Pool.Spec.Update.ProgressDeadline.Std()))
-	for i, w := range p.Workers {
-		end := killAt(&p.World, &w)
+	for i := range p.Workers {
+		w := &p.Workers[i]
+		end := killAt(&p.World, w)
 		if p.classes[i] == draining {
-			d := p.Pool.Spec.Drain
-			end = w.DrainingAt.Add(d.DeregisterDelay.Std() + d.Timeout.Std() + d.Grace.Std())
+			end = drainBy(&p.World, w).Add(p.contract(w).Drain.Grace.Std())
 		}
 		if p.leaving(i) && !w.ReadyAt.IsZero() && end.After(deadline) {
 			deadline = end
@@ -92,6 +93,10 @@ func (p *planning) failure(o pool.Operation, remaining int) *Outcome {
 			failed.Reason = v.Worker.Reason
 			return &failed
 		}
+	}
+	if names := p.overstaying(o); len(names) > 0 {
+		failed.Reason = stillBusy(names)
+		return &failed
 	}
 	if o.Deadline.IsZero() || int64(remaining) < o.Remaining || p.Now.Before(p.deadline(o)) {
 		return nil
@@ -133,6 +138,12 @@ func (p *planning) judgeDestroy(remaining int) {
 		p.endAll(pool.OperationSucceeded, "")
 		return
 	}
+	for _, o := range p.Operations {
+		if names := p.overstaying(o); len(names) > 0 {
+			p.endAll(pool.OperationFailed, stillBusy(names))
+			return
+		}
+	}
 	var left []string
 	for _, w := range p.Workers {
 		if w.State != pool.WorkerStopping {
@@ -144,10 +155,19 @@ func (p *planning) judgeDestroy(remaining int) {
 		}
 		left = append(left, fmt.Sprintf("worker %s (pid %d: %s)", w.ID, w.Instance.PID, w.Reason))
 	}
-	if more := len(left) - maxNamed; more > 0 {
-		left = append(left[:maxNamed], fmt.Sprintf("and %d more", more))
+	p.endAll(pool.OperationFailed, "could not be removed although killed: "+named(left))
+}
+
+func stillBusy(names []string) string {
+	return "still busy at the drain deadline, and drain.on_timeout is \"fail\": " + named(names) + "; each goes when its work ends, or by force"
+}
+
+// named lists workers, the first ones by name.
+func named(workers []string) string {
+	if more := len(workers) - maxNamed; more > 0 {
+		workers = append(workers[:maxNamed:maxNamed], fmt.Sprintf("and %d more", more))
 	}
-	p.endAll(pool.OperationFailed, "could not be removed although killed: "+strings.Join(left, ", "))
+	return strings.Join(workers, ", ")
 }
 
 // maxNamed is how many workers a reason names.

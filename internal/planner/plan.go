@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -15,7 +16,7 @@ func Plan(world World) Result {
 	if world.Unobserved || world.Pool.Phase == pool.PhaseDestroyed {
 		return r
 	}
-	p := &planning{World: world, census: count(&world), result: &r, force: forced(world)}
+	p := &planning{World: world, census: takeCensus(&world), asked: map[string]bool{}, result: &r, force: forced(world)}
 	p.Workers = slices.Clone(p.Workers) // the steps note in them what is decided
 	p.end()
 	for decided := -1; decided < len(r.Actions); {
@@ -32,6 +33,7 @@ func Plan(world World) Result {
 type planning struct {
 	World
 	census
+	asked  map[string]bool // workers that are asked for their active jobs, by their id
 	result *Result
 	force  bool
 }
@@ -49,25 +51,26 @@ func (p *planning) condemn(i int, cause pool.DrainCause, reason string) {
 		p.stop(i, cause, reason)
 		return
 	}
-	p.result.act(Action{Kind: Drain, WorkerID: w.ID, Cause: cause, Reason: reason})
+	drain := p.contract(&w).Drain
+	by := p.Now.Add(drain.DeregisterDelay.Std() + drain.Timeout.Std())
+	p.result.act(Action{Kind: Drain, WorkerID: w.ID, Cause: cause, DrainBy: by, Idle: !p.busy(i), Reason: reason})
 	p.classes[i] = draining
-	p.Workers[i].State, p.Workers[i].DrainingAt, p.Workers[i].DrainCause = pool.WorkerDraining, p.Now, cause
+	p.Workers[i].State, p.Workers[i].DrainingAt, p.Workers[i].DrainBy, p.Workers[i].DrainCause = pool.WorkerDraining, p.Now, by, cause
 	p.left(i, cause)
 	p.endDraining(i)
 }
 
 func (p *planning) stop(i int, cause pool.DrainCause, reason string) {
 	w := &p.Workers[i]
-	killAt := p.Now
-	drain := p.Pool.Spec.Drain
+	drain := p.contract(w).Drain
+	killAt, revokes := p.Now.Add(drain.Grace.Std()), true
 	switch {
 	case p.force:
-	case drain.SignalAt == pool.SignalStart && !w.ReadyAt.IsZero():
-		killAt = p.Now.Add(drain.Timeout.Std() + drain.Grace.Std())
-	default:
-		killAt = p.Now.Add(drain.Grace.Std())
+		killAt = p.Now
+	case finishesOnSignal(drain) && w.State == pool.WorkerDraining:
+		killAt, revokes = drainBy(&p.World, w).Add(drain.Grace.Std()), false
 	}
-	p.result.act(Action{Kind: Stop, WorkerID: w.ID, Cause: cause, KillAt: killAt, Reason: reason})
+	p.result.act(Action{Kind: Stop, WorkerID: w.ID, Cause: cause, KillAt: killAt, Revokes: revokes, Reason: reason})
 	if !p.leaving(i) {
 		p.left(i, cause)
 	}
@@ -86,46 +89,6 @@ func (p *planning) left(i int, cause pool.DrainCause) {
 	}
 }
 
-// end moves workers that are leaving on: draining ones to their stop, condemned ones to their kill.
-func (p *planning) end() {
-	for i := range p.Workers {
-		switch p.classes[i] {
-		case draining:
-			p.endDraining(i)
-		case stopping:
-			p.endStopping(i)
-		}
-	}
-}
-
-// endStopping kills a condemned worker once its time is over.
-func (p *planning) endStopping(i int) {
-	w := &p.Workers[i]
-	if at := killAt(&p.World, w); !p.force && p.Now.Before(at) {
-		p.result.wake(p.Now, at)
-		return
-	}
-	p.result.act(Action{Kind: Kill, WorkerID: w.ID, Cause: w.DrainCause, Reason: killReason(p.force)})
-}
-
-func killReason(force bool) string {
-	if force {
-		return "forced"
-	}
-	return "did not end within its grace"
-}
-
-// endDraining stops a draining worker once schedulers had the time to learn that it is withdrawn.
-func (p *planning) endDraining(i int) {
-	w := p.Workers[i]
-	stopAt := w.DrainingAt.Add(p.Pool.Spec.Drain.DeregisterDelay.Std())
-	if p.force || !p.Now.Before(stopAt) {
-		p.stop(i, w.DrainCause, "drained")
-		return
-	}
-	p.result.wake(p.Now, stopAt)
-}
-
 // scaleIn takes out what is more than the size, or than the size and the surge while a rollout goes on.
 func (p *planning) scaleIn() {
 	if p.Pool.Phase == pool.PhaseDeleting {
@@ -142,11 +105,23 @@ func (p *planning) scaleIn() {
 	if fresh < all {
 		room += p.surge
 	}
+	serving := func(i int) bool { return !p.leaving(i) }
+	if all <= room && fresh <= p.desired || p.count(serving) {
+		return
+	}
 	reason := fmt.Sprintf("the size is %d", p.desired)
-	for _, i := range p.victims(func(i int) bool { return !p.leaving(i) }) {
+	spare := p.number(p.available) - p.floor
+	awaited := false // a worker is spared until others are available
+	for _, i := range p.victims(serving) {
 		tooMany := all > room || !p.old[i] && fresh > p.desired
-		if !tooMany {
+		switch {
+		case !tooMany, awaited && p.classes[i] == settling:
 			continue
+		case p.available(i) && spare <= 0:
+			awaited = true
+			continue
+		case p.available(i):
+			spare--
 		}
 		p.condemn(i, pool.DrainScaleIn, reason)
 		if p.succeeds(i) || p.succeeded(i) {
@@ -174,10 +149,8 @@ func (p *planning) succeeded(i int) bool {
 	return ok
 }
 
-// victimOrder is the order in which classes are taken out; old workers come before new ones of the same.
-var victimOrder = []class{stuck, unready, sick, settling, available}
-
-// victims lists the workers for which match holds, first victim first.
+// victims lists the workers for which match holds, first victim first: those that do not serve yet, then
+// those without work, then the busy; among equals the sick, the old and those with the fewest leases go first.
 func (p *planning) victims(match func(i int) bool) []int {
 	var victims []int
 	for i := range p.Workers {
@@ -185,22 +158,51 @@ func (p *planning) victims(match func(i int) bool) []int {
 			victims = append(victims, i)
 		}
 	}
-	rank := func(i int) int {
-		n := 2 * slices.Index(victimOrder, p.classes[i])
-		if !p.old[i] {
-			n++
-		}
-		return n
-	}
-	slices.SortStableFunc(victims, func(a, b int) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(victims, func(a, b int) int {
+		return cmp.Or(
+			cmp.Compare(p.service(a), p.service(b)),
+			cmp.Compare(slices.Index(victimOrder, p.classes[a]), slices.Index(victimOrder, p.classes[b])),
+			second(p.old[a], p.old[b]),
+			cmp.Compare(p.Workers[a].Leased, p.Workers[b].Leased),
+		)
+	})
 	return victims
+}
+
+// victimOrder is the order in which classes are taken out, before the age of their template is asked for.
+var victimOrder = []class{stuck, unready, sick, settling, available}
+
+// service says how much is lost with a worker: nothing if it does not serve yet, little if it is idle.
+func (p *planning) service(i int) int {
+	switch {
+	case p.classes[i] == stuck || p.classes[i] == unready:
+		return 0
+	case p.busy(i):
+		return 2
+	}
+	return 1
+}
+
+// second orders what is so before what is not.
+func second(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 // drainOld takes old workers out for a rollout: those that are not available at once, the others as far
 // as the budget goes.
 func (p *planning) drainOld() {
+	old := func(i int) bool { return p.old[i] && !p.leaving(i) }
+	if p.count(old) {
+		return
+	}
 	spare := p.number(p.available) - p.floor
-	for _, i := range p.victims(func(i int) bool { return p.old[i] && !p.leaving(i) }) {
+	for _, i := range p.victims(old) {
 		if p.available(i) {
 			if spare <= 0 {
 				break

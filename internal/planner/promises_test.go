@@ -75,7 +75,7 @@ func (e *evidence) order() {
 	spec := e.before.Pool.Spec
 	now := e.before.Now
 	for _, a := range e.result.Actions {
-		if a.Kind == planner.Launch || a.Kind == planner.Destroy {
+		if a.Kind == planner.Launch || a.Kind == planner.Destroy || a.Kind == planner.Count || a.Kind == planner.Hook {
 			continue
 		}
 		w, known := e.workers[a.WorkerID]
@@ -89,7 +89,10 @@ func (e *evidence) order() {
 			if w.State.Leaving() {
 				e.breach("%s drains although it is %s", w.ID, w.State)
 			}
-			w.State, w.DrainingAt = pool.WorkerDraining, now
+			if a.Idle && e.busy(w) {
+				e.breach("%s is called idle although it is busy", w.ID)
+			}
+			w.State, w.DrainingAt, w.DrainBy = pool.WorkerDraining, now, a.DrainBy
 		case planner.Stop:
 			if w.State == pool.WorkerStopping {
 				e.breach("%s is stopped twice", w.ID)
@@ -98,11 +101,13 @@ func (e *evidence) order() {
 			if served && !drained && !e.force {
 				e.breach("%s is stopped before schedulers can know that it drains", w.ID)
 			}
-			grace := spec.Drain.Grace.Std()
-			if served && spec.Drain.SignalAt == pool.SignalStart {
-				grace += spec.Drain.Timeout.Std()
+			if served && !e.force {
+				e.judgeStop(w, a)
 			}
-			if !e.force && a.KillAt.Sub(now) != grace {
+			grace := spec.Drain.Grace.Std()
+			if bySignal := served && spec.Drain.SignalAt == pool.SignalStart; bySignal && !e.force && a.KillAt.Before(w.DrainBy.Add(grace)) {
+				e.breach("%s is to be killed %s before its drain is over", w.ID, w.DrainBy.Add(grace).Sub(a.KillAt))
+			} else if !bySignal && !e.force && a.KillAt.Sub(now) != grace {
 				e.breach("%s has %s from its signal to its kill instead of %s", w.ID, a.KillAt.Sub(now), grace)
 			}
 			w.State, w.KillAt = pool.WorkerStopping, a.KillAt
@@ -111,10 +116,47 @@ func (e *evidence) order() {
 				e.breach("%s is killed although it is %s", w.ID, w.State)
 			} else if now.Before(w.KillAt) && !e.force {
 				e.breach("%s is killed %s before its time", w.ID, w.KillAt.Sub(now))
+			} else if served && !e.force && spec.Drain.SignalAt == pool.SignalStart && spec.Drain.OnTimeout == pool.OnTimeoutFail {
+				e.breach("%s is killed although its drain is to fail instead", w.ID)
 			}
 		}
 		e.workers[a.WorkerID] = w
 	}
+}
+
+// judgeStop: a worker that has served is stopped when it has no work left since it was told, or when its
+// drain deadline has passed and nothing forbids it.
+func (e *evidence) judgeStop(w pool.Worker, a planner.Action) {
+	drain := e.before.Pool.Spec.Drain
+	over := !e.before.Now.Before(w.DrainBy)
+	switch {
+	case drain.Hook != nil && w.HookedAt.IsZero() && !over:
+		e.breach("%s is stopped before its hook has answered", w.ID)
+	case drain.SignalAt == pool.SignalStart:
+		if a.Revokes {
+			e.breach("the leases of %s are revoked although it may finish", w.ID)
+		}
+	case !e.busy(w):
+	case !over:
+		e.breach("%s is stopped %s before its drain deadline although it is busy", w.ID, w.DrainBy.Sub(e.before.Now))
+	case drain.OnTimeout == pool.OnTimeoutFail:
+		e.breach("%s is stopped although it is busy and its drain is to fail instead", w.ID)
+	case !a.Revokes:
+		e.breach("%s keeps its leases although it is stopped", w.ID)
+	}
+}
+
+// busy says whether somebody who knows no more than the planner must take the worker for busy.
+func (e *evidence) busy(w pool.Worker) bool {
+	if w.Leased > 0 || e.before.Pool.Spec.Drain.ActiveJobs == nil {
+		return w.Leased > 0
+	}
+	lately := e.before.Now.Add(-5 * time.Second)
+	if w.State == pool.WorkerDraining {
+		lately = w.DrainingAt
+	}
+	reading, asked := e.before.Readings[w.ID]
+	return !asked || reading.AskedAt.Before(lately) || reading.Busy != ""
 }
 
 // budget: no planned action leaves fewer available workers than the update's budget allows.
@@ -187,15 +229,21 @@ func (e *evidence) breaker() {
 
 // worth orders workers as scale-in takes them, the least missed first.
 func (e *evidence) worth(w pool.Worker) int {
+	kind := 0
 	switch {
 	case w.State != pool.WorkerReady:
 		return 0
 	case w.Health == pool.Unhealthy:
-		return 1
+		kind = 1
 	case !planner.Available(e.before.Pool.Spec, w, e.before.Now):
-		return 2
+		kind = 2
+	default:
+		kind = 3
 	}
-	return 3
+	if e.busy(w) {
+		kind += 3
+	}
+	return kind
 }
 
 // victims: scale-in takes nobody while there is one of the same template who would be missed less.
@@ -212,6 +260,9 @@ func (e *evidence) victims() {
 			return a.WorkerID == victim.ID && a.Cause == pool.DrainScaleIn && !victim.State.Leaving()
 		})
 		for _, spared := range e.before.Workers {
+			if planner.Available(e.before.Pool.Spec, spared, e.before.Now) && e.available(e.after) <= e.floor() {
+				continue // it cannot be missed
+			}
 			if taken && !left[spared.ID] && spared.TemplateHash == victim.TemplateHash && e.worth(spared) < e.worth(victim) {
 				e.breach("scale-in takes %s and spares %s, who would be missed less", victim.ID, spared.ID)
 			}
@@ -276,7 +327,7 @@ func (e *evidence) rest() {
 		e.breach("the next moment is not to come")
 	}
 	for _, a := range planner.Plan(e.after).Actions {
-		if a.Kind != planner.Kill {
+		if a.Kind != planner.Kill && a.Kind != planner.Count && a.Kind != planner.Hook {
 			e.breach("the same moment planned twice acts twice: %s %s (%s)", a.Kind, a.WorkerID, a.Reason)
 		}
 	}

@@ -27,6 +27,14 @@ func TestPlansKeepTheirPromisesInEveryWorld(t *testing.T) {
 			s.Remediation.Enabled = rapid.Bool().Draw(t, "remediation")
 			s.Remediation.MaxUnhealthy = amount(t, "max_unhealthy")
 			s.Drain.SignalAt = rapid.SampledFrom([]string{pool.SignalAfter, pool.SignalStart}).Draw(t, "signal_at")
+			s.Drain.OnTimeout = rapid.SampledFrom([]string{pool.OnTimeoutTerminate, pool.OnTimeoutFail}).Draw(t, "on_timeout")
+			s.Drain.Timeout = pool.Duration(rapid.SampledFrom([]time.Duration{0, 10 * time.Second, 5 * time.Minute}).Draw(t, "drain timeout"))
+			if rapid.Bool().Draw(t, "hook") {
+				s.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}}
+			}
+			if rapid.Bool().Draw(t, "active_jobs") {
+				s.Drain.ActiveJobs = &pool.ActiveJobs{}
+			}
 			s.Drain.DeregisterDelay = pool.Duration(rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "deregister_delay"))
 		})
 		defer func() {
@@ -51,7 +59,7 @@ func amount(t *rapid.T, label string) pool.Amount {
 
 // disturb lets one thing happen.
 func disturb(t *rapid.T, f *fleet) {
-	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate", "hot", "outage", "blind", "destroy"}
+	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate", "hot", "outage", "blind", "destroy", "lease", "lease", "lease", "release", "release", "hooked", "answer", "work"}
 	kind := rapid.SampledFrom(kinds).Draw(t, "event")
 	among := func(match func(pool.Worker) bool) (string, bool) {
 		var ids []string
@@ -96,6 +104,28 @@ func disturb(t *rapid.T, f *fleet) {
 		if id, ok := among(func(w pool.Worker) bool { return w.State == pool.WorkerReady && w.Health == pool.Unhealthy }); ok {
 			f.note("recovered %s", id)
 			f.recover(id)
+		}
+	case "lease":
+		if id, ok := among(pool.Worker.Leasable); ok {
+			f.note("lease %s", id)
+			f.lease(id)
+		}
+	case "release":
+		if id, ok := among(func(w pool.Worker) bool { return w.Leased > 0 }); ok {
+			f.note("release %s", id)
+			f.release(id)
+		}
+	case "hooked":
+		if id, ok := among(state(pool.WorkerDraining)); ok {
+			f.note("hooked %s", id)
+			f.hooked(id)
+		}
+	case "answer":
+		f.answer()
+	case "work":
+		if id, ok := among(state(pool.WorkerReady)); ok {
+			f.jobs = map[string]int{id: rapid.IntRange(0, 2).Draw(t, "jobs")}
+			f.note("%s works on %d jobs", id, f.jobs[id])
 		}
 	case "time":
 		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(1, 20_000).Draw(t, "ms")) * time.Millisecond)
@@ -142,10 +172,17 @@ func settle(t *rapid.T, f *fleet) {
 			f.worker(w.ID).Health = pool.Healthy
 		}
 	}
+	f.jobs = nil
 	for range 300 {
 		checkedStep(t, f)
+		f.answer()
+		checkedStep(t, f) // every answer is looked at at once
 		f.readyAll()
 		f.endAll()
+		for _, w := range f.Workers {
+			f.hooked(w.ID)
+			f.worker(w.ID).Leased = 0
+		}
 		if f.Pool.Phase == pool.PhaseDestroyed {
 			return
 		}

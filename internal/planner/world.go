@@ -17,10 +17,22 @@ type World struct {
 	Operations []pool.Operation
 	// Workers are those that have not ended, oldest first.
 	Workers []pool.Worker
+	// Contracts hold the spec by which workers of another template than the pool's are treated, by its hash.
+	Contracts map[string]pool.Spec
+	// Readings are what workers last answered when they were asked for their active jobs, by their id.
+	Readings map[string]Reading
+	// Holders name who holds leases on draining workers, by their id.
+	Holders map[string]string
 	// Vacancies are places of workers that failed and have no successor yet, oldest first.
 	Vacancies []Vacancy
 	// Unobserved says that the runtime could not be observed: nothing of it is idle, nothing dead.
 	Unobserved bool
+}
+
+// Reading is one answer of a worker that was asked for its active jobs.
+type Reading struct {
+	AskedAt time.Time
+	Busy    string // what there is to do, or why that cannot be known; empty: nothing
 }
 
 // Vacancy is the place that a failed worker left.
@@ -36,6 +48,8 @@ type ActionKind string
 const (
 	Launch  ActionKind = "launch"  // journal a new worker and start it
 	Drain   ActionKind = "drain"   // withdraw the worker; its work goes on
+	Hook    ActionKind = "hook"    // tell a draining worker that it drains
+	Count   ActionKind = "count"   // ask a worker for its active jobs
 	Stop    ActionKind = "stop"    // condemn the worker and signal it
 	Kill    ActionKind = "kill"    // end a condemned worker at once
 	Destroy ActionKind = "destroy" // nothing is left: clean up and close the pool
@@ -48,8 +62,13 @@ type Action struct {
 	Replaces string // launch: the worker whose place it takes, if any
 	Attempt  int    // launch: failures before it in its place
 	Cause    pool.DrainCause
+	DrainBy  time.Time // drain: when it is over, busy or not
 	KillAt   time.Time // stop: when it is killed
-	Reason   string
+	// Idle says of a drain that the worker was chosen because it has no work: it must not have got any meanwhile.
+	Idle bool
+	// Revokes says of a stop that the worker's leases end with it.
+	Revokes bool
+	Reason  string
 }
 
 // Outcome ends an operation.

@@ -17,8 +17,30 @@ type FieldChange struct {
 	New    string `json:"new"`
 }
 
-// Changes lists the leaves that differ between two complete specs, in the order of Fields. The presence of
-// a probe is a change of its own, because a probe may be written without a leaf.
+// bareObjects are those that mean something also without a leaf, so that their presence is a change of its own.
+var bareObjects = []struct {
+	path   string
+	change Change
+	in     func(Spec) bool
+}{
+	{"health.http", ChangeContract, func(s Spec) bool { return s.Health.HTTP != nil }},
+	{"health.tcp", ChangeContract, func(s Spec) bool { return s.Health.TCP != nil }},
+	{"update.canary", ChangeHot, func(s Spec) bool { return s.Update.Canary != nil }},
+	{"drain.hook.http", ChangeContract, func(s Spec) bool { return s.Drain.Hook != nil && s.Drain.Hook.HTTP != nil }},
+	{"drain.active_jobs", ChangeContract, func(s Spec) bool { return s.Drain.ActiveJobs != nil }},
+}
+
+// BareObjects says which of the objects that mean something without a leaf are in a spec, by dotted path.
+func BareObjects(s Spec) map[string]bool {
+	present := map[string]bool{}
+	for _, o := range bareObjects {
+		present[o.path] = o.in(s)
+	}
+	return present
+}
+
+// Changes lists the leaves that differ between two complete specs, in the order of Fields, and then the
+// objects that came or went.
 func Changes(before, after Spec) []FieldChange {
 	var changes []FieldChange
 	a, b := before.Leaves(), after.Leaves()
@@ -28,15 +50,9 @@ func Changes(before, after Spec) []FieldChange {
 		}
 		changes = append(changes, FieldChange{f.Path, f.Change, leafText(a[f.Path]), leafText(b[f.Path])})
 	}
-	for _, p := range []struct {
-		path       string
-		was, wants bool
-	}{
-		{"health.http", before.Health.HTTP != nil, after.Health.HTTP != nil},
-		{"health.tcp", before.Health.TCP != nil, after.Health.TCP != nil},
-	} {
-		if p.was != p.wants {
-			changes = append(changes, FieldChange{p.path, ChangeContract, strconv.FormatBool(p.was), strconv.FormatBool(p.wants)})
+	for _, o := range bareObjects {
+		if was, wants := o.in(before), o.in(after); was != wants {
+			changes = append(changes, FieldChange{o.path, o.change, strconv.FormatBool(was), strconv.FormatBool(wants)})
 		}
 	}
 	return changes

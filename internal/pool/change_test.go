@@ -11,39 +11,56 @@ import (
 
 // changed are a change of each field, of exactly that field.
 var changed = map[string]func(*pool.Spec){
-	"name":                       func(s *pool.Spec) { s.Name = "other" },
-	"description":                func(s *pool.Spec) { s.Description = "" },
-	"labels":                     func(s *pool.Spec) { s.Labels = map[string]string{"team": "edge"} },
-	"runtime.process.host":       func(s *pool.Spec) { s.Runtime.Process = &pool.ProcessRuntime{Host: "node-2"} },
-	"worker.command":             func(s *pool.Spec) { s.Worker.Command = []string{"/bin/worker", "${PORT}", "--port"} },
-	"worker.env":                 func(s *pool.Spec) { s.Worker.Env = map[string]string{"MODE": "fast", "MORE": ""} },
-	"worker.working_dir":         func(s *pool.Spec) { s.Worker.WorkingDir = "" },
-	"worker.ports":               func(s *pool.Spec) { s.Worker.Ports = []pool.Port{{Name: "admin"}, {Name: "http"}} },
-	"size":                       func(s *pool.Spec) { s.Size = number(0) },
-	"initialization":             func(s *pool.Spec) { s.Initialization = pool.Empty },
-	"health.http.path":           func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Port: "admin"} },
-	"health.http.port":           func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Path: "/healthz"} },
-	"health.tcp.port":            func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{Port: "admin"} },
-	"health.interval":            func(s *pool.Spec) { s.Health.Interval++ },
-	"health.timeout":             func(s *pool.Spec) { s.Health.Timeout++ },
-	"health.healthy_threshold":   func(s *pool.Spec) { s.Health.HealthyThreshold++ },
-	"health.unhealthy_threshold": func(s *pool.Spec) { s.Health.UnhealthyThreshold++ },
-	"health.start_period":        func(s *pool.Spec) { s.Health.StartPeriod = 0 },
-	"remediation.enabled":        func(s *pool.Spec) { s.Remediation.Enabled = true },
-	"remediation.max_unhealthy":  func(s *pool.Spec) { s.Remediation.MaxUnhealthy.Percent = true },
-	"update.max_surge":           func(s *pool.Spec) { s.Update.MaxSurge.Value = 0 },
-	"update.max_unavailable":     func(s *pool.Spec) { s.Update.MaxUnavailable.Value = 2 },
-	"update.min_ready":           func(s *pool.Spec) { s.Update.MinReady = 0 },
-	"update.progress_deadline":   func(s *pool.Spec) { s.Update.ProgressDeadline = pool.Duration(time.Second) },
-	"drain.timeout":              func(s *pool.Spec) { s.Drain.Timeout = 0 },
-	"drain.deregister_delay":     func(s *pool.Spec) { s.Drain.DeregisterDelay = 1 },
-	"drain.signal":               func(s *pool.Spec) { s.Drain.Signal = "TERM" },
-	"drain.signal_at":            func(s *pool.Spec) { s.Drain.SignalAt = pool.SignalAfter },
-	"drain.grace":                func(s *pool.Spec) { s.Drain.Grace = 0 },
-	"logs.max_size":              func(s *pool.Spec) { s.Logs.MaxSize = 4096 },
-	"logs.keep":                  func(s *pool.Spec) { s.Logs.Keep = 9 },
-	"restart_triggers":           func(s *pool.Spec) { s.RestartTriggers = nil },
-	"deletion_protection":        func(s *pool.Spec) { s.DeletionProtection = false },
+	"name":                        func(s *pool.Spec) { s.Name = "other" },
+	"description":                 func(s *pool.Spec) { s.Description = "" },
+	"labels":                      func(s *pool.Spec) { s.Labels = map[string]string{"team": "edge"} },
+	"runtime.process.host":        func(s *pool.Spec) { s.Runtime.Process = &pool.ProcessRuntime{Host: "node-2"} },
+	"worker.command":              func(s *pool.Spec) { s.Worker.Command = []string{"/bin/worker", "${PORT}", "--port"} },
+	"worker.env":                  func(s *pool.Spec) { s.Worker.Env = map[string]string{"MODE": "fast", "MORE": ""} },
+	"worker.working_dir":          func(s *pool.Spec) { s.Worker.WorkingDir = "" },
+	"worker.ports":                func(s *pool.Spec) { s.Worker.Ports = []pool.Port{{Name: "admin"}, {Name: "http"}} },
+	"worker.on_exit_zero":         func(s *pool.Spec) { s.Worker.OnExitZero = pool.ExitZeroReplace },
+	"worker_limits.max_age":       func(s *pool.Spec) { s.WorkerLimits.MaxAge = nil },
+	"worker_limits.max_leases":    func(s *pool.Spec) { s.WorkerLimits.MaxLeases = number(7) },
+	"leases.slots":                func(s *pool.Spec) { s.Leases.Slots++ },
+	"leases.ttl":                  func(s *pool.Spec) { s.Leases.TTL++ },
+	"remediation.backoff":         func(s *pool.Spec) { s.Remediation.Backoff++ },
+	"update.canary.count":         func(s *pool.Spec) { s.Update.Canary.Count = nil },
+	"update.canary.bake":          func(s *pool.Spec) { s.Update.Canary.Bake = nil },
+	"update.canary.promote":       func(s *pool.Spec) { s.Update.Canary.Promote = "" },
+	"update.on_failure":           func(s *pool.Spec) { s.Update.OnFailure = pool.OnFailureRollback },
+	"update.windows":              func(s *pool.Spec) { s.Update.Windows = nil },
+	"drain.on_timeout":            func(s *pool.Spec) { s.Drain.OnTimeout = pool.OnTimeoutTerminate },
+	"drain.hook.http.path":        func(s *pool.Spec) { s.Drain.Hook.HTTP.Path = "" },
+	"drain.hook.http.port":        func(s *pool.Spec) { s.Drain.Hook.HTTP.Port = "" },
+	"drain.active_jobs.path":      func(s *pool.Spec) { s.Drain.ActiveJobs.Path = "" },
+	"drain.active_jobs.port":      func(s *pool.Spec) { s.Drain.ActiveJobs.Port = "" },
+	"drain.active_jobs.json_path": func(s *pool.Spec) { s.Drain.ActiveJobs.JSONPath = "" },
+	"size":                        func(s *pool.Spec) { s.Size = number(0) },
+	"initialization":              func(s *pool.Spec) { s.Initialization = pool.Empty },
+	"health.http.path":            func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Port: "admin"} },
+	"health.http.port":            func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Path: "/healthz"} },
+	"health.tcp.port":             func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{Port: "admin"} },
+	"health.interval":             func(s *pool.Spec) { s.Health.Interval++ },
+	"health.timeout":              func(s *pool.Spec) { s.Health.Timeout++ },
+	"health.healthy_threshold":    func(s *pool.Spec) { s.Health.HealthyThreshold++ },
+	"health.unhealthy_threshold":  func(s *pool.Spec) { s.Health.UnhealthyThreshold++ },
+	"health.start_period":         func(s *pool.Spec) { s.Health.StartPeriod = 0 },
+	"remediation.enabled":         func(s *pool.Spec) { s.Remediation.Enabled = true },
+	"remediation.max_unhealthy":   func(s *pool.Spec) { s.Remediation.MaxUnhealthy.Percent = true },
+	"update.max_surge":            func(s *pool.Spec) { s.Update.MaxSurge.Value = 0 },
+	"update.max_unavailable":      func(s *pool.Spec) { s.Update.MaxUnavailable.Value = 2 },
+	"update.min_ready":            func(s *pool.Spec) { s.Update.MinReady = 0 },
+	"update.progress_deadline":    func(s *pool.Spec) { s.Update.ProgressDeadline = pool.Duration(time.Second) },
+	"drain.timeout":               func(s *pool.Spec) { s.Drain.Timeout = 0 },
+	"drain.deregister_delay":      func(s *pool.Spec) { s.Drain.DeregisterDelay = 1 },
+	"drain.signal":                func(s *pool.Spec) { s.Drain.Signal = "TERM" },
+	"drain.signal_at":             func(s *pool.Spec) { s.Drain.SignalAt = pool.SignalAfter },
+	"drain.grace":                 func(s *pool.Spec) { s.Drain.Grace = 0 },
+	"logs.max_size":               func(s *pool.Spec) { s.Logs.MaxSize = 4096 },
+	"logs.keep":                   func(s *pool.Spec) { s.Logs.Keep = 9 },
+	"restart_triggers":            func(s *pool.Spec) { s.RestartTriggers = nil },
+	"deletion_protection":         func(s *pool.Spec) { s.DeletionProtection = false },
 }
 
 // compared is a spec with both probes, so that every field can change alone.
@@ -89,15 +106,24 @@ func TestAChangeShowsTheOldAndTheNewValueAsWritten(t *testing.T) {
 	}
 }
 
-func TestThePresenceOfAProbeIsAChangeOfTheContract(t *testing.T) {
-	for path, change := range map[string]func(*pool.Spec){
-		"health.http": func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{} },
-		"health.tcp":  func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{} },
-	} {
-		after := pool.Default()
-		change(&after)
-		require.Equal(t, []pool.FieldChange{{Path: path, Change: pool.ChangeContract, Old: "false", New: "true"}}, pool.Changes(pool.Default(), after))
-		require.Equal(t, []pool.FieldChange{{Path: path, Change: pool.ChangeContract, Old: "true", New: "false"}}, pool.Changes(after, pool.Default()))
+func TestThePresenceOfABareObjectIsAChange(t *testing.T) {
+	objects := map[string]func(*pool.Spec){
+		"health.http":       func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{} },
+		"health.tcp":        func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{} },
+		"update.canary":     func(s *pool.Spec) { s.Update.Canary = &pool.Canary{} },
+		"drain.hook.http":   func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}} },
+		"drain.active_jobs": func(s *pool.Spec) { s.Drain.ActiveJobs = &pool.ActiveJobs{} },
+	}
+	require.Len(t, objects, len(pool.BareObjects(pool.Default())))
+	for path, add := range objects {
+		after, kind := pool.Default(), pool.ChangeContract
+		if path == "update.canary" {
+			kind = pool.ChangeHot
+		}
+		add(&after)
+		require.True(t, pool.BareObjects(after)[path])
+		require.Equal(t, []pool.FieldChange{{Path: path, Change: kind, Old: "false", New: "true"}}, pool.Changes(pool.Default(), after))
+		require.Equal(t, []pool.FieldChange{{Path: path, Change: kind, Old: "true", New: "false"}}, pool.Changes(after, pool.Default()))
 	}
 }
 

@@ -121,6 +121,9 @@ func (s *Spec) omitEmpty() {
 	if len(s.Worker.Ports) == 0 {
 		s.Worker.Ports = nil
 	}
+	if len(s.Update.Windows) == 0 {
+		s.Update.Windows = nil
+	}
 }
 
 // value is a written scalar as its JSON value.
@@ -204,8 +207,8 @@ func (r *reader) leaf(n *yaml.Node, path string, kind Kind) any {
 	switch kind {
 	case KindList:
 		return r.list(n, path, func(item *yaml.Node, at string) any { return r.scalar(item, at, KindString) })
-	case KindPorts:
-		return r.list(n, path, r.port)
+	case KindPorts, KindWindows:
+		return r.list(n, path, func(item *yaml.Node, at string) any { return r.item(item, at, itemMembers[kind]) })
 	case KindMap:
 		m := map[string]any{}
 		r.members(n, path, func(key, value *yaml.Node) {
@@ -220,16 +223,45 @@ func (r *reader) leaf(n *yaml.Node, path string, kind Kind) any {
 	return r.scalar(n, path, kind)
 }
 
-func (r *reader) port(n *yaml.Node, path string) any {
-	p := map[string]any{}
+// Member is a member of the objects in a list.
+type Member struct {
+	Name string
+	Kind Kind
+	Doc  string
+}
+
+// itemMembers are the members of the kinds that are lists of objects.
+var itemMembers = map[Kind][]Member{
+	KindPorts: {{"name", KindString, "Required. Name of the port: 1 to 15 of a-z, 0-9 and '-', starting with a letter."}},
+	KindWindows: {
+		{"cron", KindString, "Required. When the window opens, as in a crontab: minute, hour, day of the month, month, day of the week."},
+		{"duration", KindDuration, "Required. How long it stays open."},
+		{"time_zone", KindString, "Time zone of `cron`, like `Europe/Berlin`; left out, UTC."},
+	},
+}
+
+// Members are the members of a list's objects; none for other kinds.
+func (k Kind) Members() []Member { return itemMembers[k] }
+
+func (r *reader) item(n *yaml.Node, path string, members []Member) any {
+	object := map[string]any{}
 	r.members(n, path, func(key, value *yaml.Node) {
-		if key.Value != "name" {
-			r.fault(key, join(path, key.Value), "there is no such field", "name")
+		i := slices.IndexFunc(members, func(m Member) bool { return m.Name == key.Value })
+		if i < 0 {
+			r.fault(key, join(path, key.Value), "there is no such field", memberNames(members))
 			return
 		}
-		p["name"] = r.scalar(value, join(path, "name"), KindString)
+		object[key.Value] = r.scalar(value, join(path, key.Value), members[i].Kind)
 	})
-	return p
+	return object
+}
+
+func memberNames(members []Member) string {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 func (r *reader) list(n *yaml.Node, path string, item func(*yaml.Node, string) any) []any {

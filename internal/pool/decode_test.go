@@ -23,6 +23,9 @@ worker:
   env: {MODE: fast}
   working_dir: /srv
   ports: [{name: http}, {name: admin}]
+  on_exit_zero: crash
+worker_limits: {max_age: 24h, max_leases: 100}
+leases: {slots: 4, ttl: 30s}
 size: 3
 initialization: empty
 health:
@@ -33,36 +36,61 @@ health:
   healthy_threshold: 2
   unhealthy_threshold: 4
   start_period: 20s
-remediation: {enabled: false, max_unhealthy: 3}
-update: {max_surge: 50%, max_unavailable: 1, min_ready: 3s, progress_deadline: 1h}
-drain: {timeout: 90m, deregister_delay: 0s, signal: INT, signal_at: start, grace: 1s}
+remediation: {enabled: false, max_unhealthy: 3, backoff: 2s}
+update:
+  max_surge: 50%
+  max_unavailable: 1
+  min_ready: 3s
+  progress_deadline: 1h
+  canary: {count: 2, bake: 5m, promote: manual}
+  on_failure: pause
+  windows: [{cron: "0 2 * * *", duration: 3h, time_zone: Europe/Berlin}]
+drain:
+  timeout: 90m
+  on_timeout: fail
+  deregister_delay: 0s
+  signal: INT
+  signal_at: start
+  grace: 1s
+  hook: {http: {path: /drain, port: admin}}
+  active_jobs: {path: /jobs, port: admin, json_path: $.active}
 logs: {max_size: 1GiB, keep: 0}
 restart_triggers: {version: "7"}
 deletion_protection: true
 `
 
 func wantEveryField() pool.Spec {
-	size := int64(3)
+	size, leases, canaries := int64(3), int64(100), int64(2)
+	age, bake := pool.Duration(24*time.Hour), pool.Duration(5*time.Minute)
 	return pool.Spec{
 		Name: "web", Description: "the web", Labels: map[string]string{"team": "core"},
 		Runtime: pool.Runtime{Process: &pool.ProcessRuntime{Host: "node-1"}},
 		Worker: pool.WorkerTemplate{
 			Command: []string{"/bin/worker", "--port", "${PORT}"}, Env: map[string]string{"MODE": "fast"},
-			WorkingDir: "/srv", Ports: []pool.Port{{Name: "http"}, {Name: "admin"}},
+			WorkingDir: "/srv", Ports: []pool.Port{{Name: "http"}, {Name: "admin"}}, OnExitZero: pool.ExitZeroCrash,
 		},
-		Size: &size, Initialization: pool.Empty,
+		WorkerLimits: pool.WorkerLimits{MaxAge: &age, MaxLeases: &leases},
+		Leases:       pool.LeaseTerms{Slots: 4, TTL: pool.Duration(30 * time.Second)},
+		Size:         &size, Initialization: pool.Empty,
 		Health: pool.HealthCheck{
 			HTTP: &pool.HTTPProbe{Path: "/healthz", Port: "admin"}, TCP: &pool.TCPProbe{Port: "http"},
 			Interval: pool.Duration(90 * time.Second), Timeout: pool.Duration(500 * time.Millisecond),
 			HealthyThreshold: 2, UnhealthyThreshold: 4, StartPeriod: pool.Duration(20 * time.Second),
 		},
-		Remediation: pool.Remediation{MaxUnhealthy: pool.Amount{Value: 3}},
+		Remediation: pool.Remediation{MaxUnhealthy: pool.Amount{Value: 3}, Backoff: pool.Duration(2 * time.Second)},
 		Update: pool.Update{
 			MaxSurge: pool.Amount{Value: 50, Percent: true}, MaxUnavailable: pool.Amount{Value: 1},
 			MinReady: pool.Duration(3 * time.Second), ProgressDeadline: pool.Duration(time.Hour),
+			Canary:    &pool.Canary{Count: &canaries, Bake: &bake, Promote: pool.PromoteManual},
+			OnFailure: pool.OnFailurePause,
+			Windows:   []pool.Window{{Cron: "0 2 * * *", Duration: pool.Duration(3 * time.Hour), TimeZone: "Europe/Berlin"}},
 		},
-		Drain: pool.Drain{Timeout: pool.Duration(90 * time.Minute), Signal: "INT", SignalAt: pool.SignalStart, Grace: pool.Duration(time.Second)},
-		Logs:  pool.Logs{MaxSize: 1 << 30}, RestartTriggers: map[string]string{"version": "7"}, DeletionProtection: true,
+		Drain: pool.Drain{
+			Timeout: pool.Duration(90 * time.Minute), OnTimeout: pool.OnTimeoutFail, Signal: "INT", SignalAt: pool.SignalStart, Grace: pool.Duration(time.Second),
+			Hook:       &pool.DrainHook{HTTP: &pool.HTTPProbe{Path: "/drain", Port: "admin"}},
+			ActiveJobs: &pool.ActiveJobs{Path: "/jobs", Port: "admin", JSONPath: "$.active"},
+		},
+		Logs: pool.Logs{MaxSize: 1 << 30}, RestartTriggers: map[string]string{"version": "7"}, DeletionProtection: true,
 	}
 }
 

@@ -41,6 +41,7 @@ const (
 	KindList     Kind = "list of strings"
 	KindMap      Kind = "map of strings"
 	KindPorts    Kind = "list of ports"
+	KindWindows  Kind = "list of windows"
 )
 
 // Field describes one leaf of Spec: everything that decoding, defaults, validation, change planning,
@@ -63,6 +64,9 @@ type Field struct {
 const (
 	dnsLabel = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
 	inDNS    = "a DNS label: 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit"
+
+	httpPath   = `^(/[^\x00-\x20\x7f]*)?$`
+	inHTTPPath = "a path that begins with '/', without spaces"
 )
 
 // MaxSize is the largest number of workers one pool can have.
@@ -86,11 +90,21 @@ var Fields = []Field{
 		Doc: "Directory a worker starts in; left out, the root directory."},
 	{Path: "worker.ports", Kind: KindPorts, Change: ChangeRolling,
 		Doc: "Ports that are chosen for each worker and given to it as `POOLKEEPER_PORT_<NAME>`; the first also as `PORT`."},
+	{Path: "worker.on_exit_zero", Kind: KindString, Default: ExitZeroReplace, Change: ChangeContract, Enum: []string{ExitZeroReplace, ExitZeroCrash},
+		Doc: "What a worker's exit with code 0 is. `replace`: it has done its work, as a runner of a single job has, and gets a successor at once. `crash`: it has failed. An exit within a second of its start is a crash in any case."},
+	{Path: "worker_limits.max_age", Kind: KindDuration, Change: ChangeHot, Min: "1m", Max: "8760h",
+		Doc: "Age at which a worker is replaced, within the budgets of `update`; left out, none."},
+	{Path: "worker_limits.max_leases", Kind: KindInt, Change: ChangeHot, Min: "1", Max: "1000000000",
+		Doc: "Leases after which a worker gets no more and is replaced, within the budgets of `update`; left out, none."},
+	{Path: "leases.slots", Kind: KindInt, Default: "1", Change: ChangeContract, Min: "1", Max: "10000",
+		Doc: "Leases that one worker takes at a time."},
+	{Path: "leases.ttl", Kind: KindDuration, Default: "1m", Change: ChangeContract, Min: "5s", Max: "24h",
+		Doc: "Time after its grant and each renewal in which a lease must be renewed again."},
 	{Path: "size", Kind: KindInt, Required: true, Change: ChangeHot, Min: "0", Max: MaxSize,
 		Doc: "Desired number of workers."},
 	{Path: "initialization", Kind: KindString, Default: Prewarmed, Change: ChangeCreation, Enum: []string{Prewarmed, Empty},
 		Doc: "How the pool starts: `prewarmed` waits at creation until every worker is available, `empty` starts with size 0."},
-	{Path: "health.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: `^(/[^\x00-\x20\x7f]*)?$`, Valid: "a path that begins with '/', without spaces",
+	{Path: "health.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: httpPath, Valid: inHTTPPath,
 		Doc: "Path that a healthy worker answers with a status from 200 to 399; left out, `/`."},
 	{Path: "health.http.port", Kind: KindString, OneOf: true, Change: ChangeContract,
 		Doc: "Name of the port to ask; left out, the first of `worker.ports`."},
@@ -110,6 +124,8 @@ var Fields = []Field{
 		Doc: "Whether unhealthy workers are replaced. A worker that is gone is always replaced."},
 	{Path: "remediation.max_unhealthy", Kind: KindAmount, Default: "40%", Change: ChangeHot, Max: "100%",
 		Doc: "Breaker: while more workers than this are unhealthy or in replacement, no more running ones are replaced; one always may be."},
+	{Path: "remediation.backoff", Kind: KindDuration, Default: "1s", Change: ChangeHot, Min: "100ms", Max: "1h",
+		Doc: "Wait before the second replacement of a worker in the same place within ten minutes; it doubles each time, up to a minute or this, whatever is longer."},
 	{Path: "update.max_surge", Kind: KindAmount, Default: "25%", Change: ChangeHot, Max: "100%",
 		Doc: "Workers that a rolling update may run beyond the size; a percentage rounds up."},
 	{Path: "update.max_unavailable", Kind: KindAmount, Default: "0", Change: ChangeHot, Max: "100%",
@@ -118,8 +134,20 @@ var Fields = []Field{
 		Doc: "Time that a new worker must be ready and healthy before it counts as available."},
 	{Path: "update.progress_deadline", Kind: KindDuration, Default: "10m", Change: ChangeHot, Min: "1s", Max: "24h",
 		Doc: "Time without progress after which a create or rolling update has failed."},
+	{Path: "update.canary.count", Kind: KindInt, OneOf: true, Change: ChangeHot, Min: "1", Max: MaxSize,
+		Doc: "Workers of the new template that a rolling update starts with; left out, 1."},
+	{Path: "update.canary.bake", Kind: KindDuration, OneOf: true, Change: ChangeHot, Min: "0s", Max: "168h",
+		Doc: "Time that these must have been available before the rest follows; left out, `0s`."},
+	{Path: "update.canary.promote", Kind: KindString, OneOf: true, Change: ChangeHot, Enum: []string{PromoteAuto, PromoteManual},
+		Doc: "`auto`: the rest follows by itself. `manual`: a person has it follow, by `poolkeeper rollout promote`. Left out, `auto`."},
+	{Path: "update.on_failure", Kind: KindString, Default: OnFailureRollback, Change: ChangeHot, Enum: []string{OnFailureRollback, OnFailurePause},
+		Doc: "What becomes of a rolling update without progress for `progress_deadline`. `rollback`: the pool returns to the last revision whose rollout succeeded. `pause`: it stops where it is."},
+	{Path: "update.windows", Kind: KindWindows, Change: ChangeHot,
+		Doc: "Times in which rolling updates go on; left out, always. A canary is part of the update. Size, health and the replacement of lost workers wait for no window."},
 	{Path: "drain.timeout", Kind: KindDuration, Default: "5m", Change: ChangeContract, Min: "0s", Max: "168h",
 		Doc: "Time that a draining worker has to finish its work."},
+	{Path: "drain.on_timeout", Kind: KindString, Default: OnTimeoutTerminate, Change: ChangeContract, Enum: []string{OnTimeoutTerminate, OnTimeoutFail},
+		Doc: "What becomes of a worker that is still busy at the end of `timeout`. `terminate`: it is stopped. `fail`: the operation fails and names who holds the worker, which goes when its work ends."},
 	{Path: "drain.deregister_delay", Kind: KindDuration, Default: "2s", Change: ChangeContract, Min: "0s", Max: "10m",
 		Doc: "Time between withdrawing a worker's endpoints and the first signal to it."},
 	{Path: "drain.signal", Kind: KindString, Default: "TERM", Change: ChangeContract, Runtimes: []string{RuntimeProcess}, Enum: []string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2"},
@@ -128,6 +156,16 @@ var Fields = []Field{
 		Doc: "`after`: the signal goes to a worker that has become idle, and `grace` runs from it. `start`: the signal begins the drain, the worker has `timeout` to finish and exit, then `grace`."},
 	{Path: "drain.grace", Kind: KindDuration, Default: "10s", Change: ChangeContract, Min: "0s", Max: "1h",
 		Doc: "Time between the signal (with `signal_at` `start`: the end of `timeout`) and the kill."},
+	{Path: "drain.hook.http.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: httpPath, Valid: inHTTPPath,
+		Doc: "Path that a draining worker is told at, by a POST that it answers with a status from 200 to 299; left out, `/`. The drain goes on once it has answered, or at its deadline."},
+	{Path: "drain.hook.http.port", Kind: KindString, OneOf: true, Change: ChangeContract,
+		Doc: "Name of the port to tell; left out, the first of `worker.ports`."},
+	{Path: "drain.active_jobs.path", Kind: KindString, OneOf: true, Change: ChangeContract, Pattern: httpPath, Valid: inHTTPPath,
+		Doc: "Path at which a worker answers a GET with how many jobs it works on; left out, `/`. A worker whose number is not 0, or cannot be read, is busy."},
+	{Path: "drain.active_jobs.port", Kind: KindString, OneOf: true, Change: ChangeContract,
+		Doc: "Name of the port to ask; left out, the first of `worker.ports`."},
+	{Path: "drain.active_jobs.json_path", Kind: KindString, OneOf: true, Change: ChangeContract,
+		Doc: "JSONPath (RFC 9535) to the number in the answer, like `$.jobs.active`; left out, the answer is the number."},
 	{Path: "logs.max_size", Kind: KindBytes, Default: "10MiB", Change: ChangeHot, Min: "4KiB", Max: "10GiB",
 		Doc: "Size past which a worker's log is rotated (a soft bound)."},
 	{Path: "logs.keep", Kind: KindInt, Default: "1", Change: ChangeHot, Min: "0", Max: "100",

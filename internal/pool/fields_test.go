@@ -25,11 +25,13 @@ var kindOf = map[reflect.Type]pool.Kind{
 	reflect.TypeFor[*int64]():            pool.KindInt,
 	reflect.TypeFor[bool]():              pool.KindBool,
 	reflect.TypeFor[pool.Duration]():     pool.KindDuration,
+	reflect.TypeFor[*pool.Duration]():    pool.KindDuration,
 	reflect.TypeFor[pool.Bytes]():        pool.KindBytes,
 	reflect.TypeFor[pool.Amount]():       pool.KindAmount,
 	reflect.TypeFor[[]string]():          pool.KindList,
 	reflect.TypeFor[map[string]string](): pool.KindMap,
 	reflect.TypeFor[[]pool.Port]():       pool.KindPorts,
+	reflect.TypeFor[[]pool.Window]():     pool.KindWindows,
 }
 
 func goLeaves(t *testing.T, in reflect.Type, prefix string, leaves map[string]goLeaf) {
@@ -179,8 +181,8 @@ func TestTheKindOfChangeOfEveryField(t *testing.T) {
 	rows := map[pool.Change][]string{
 		pool.ChangeReplace:  {"name", "runtime.process.host"},
 		pool.ChangeRolling:  {"worker.command", "worker.env", "worker.working_dir", "worker.ports", "restart_triggers"},
-		pool.ChangeContract: {"health.", "drain."},
-		pool.ChangeHot:      {"description", "labels", "size", "remediation.", "update.", "logs.", "deletion_protection"},
+		pool.ChangeContract: {"health.", "drain.", "leases.", "worker.on_exit_zero"},
+		pool.ChangeHot:      {"description", "labels", "worker_limits.", "size", "remediation.", "update.", "logs.", "deletion_protection"},
 		pool.ChangeCreation: {"initialization"},
 	}
 	for _, f := range pool.Fields {

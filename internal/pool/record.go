@@ -91,6 +91,7 @@ type Worker struct {
 	HealthAt     time.Time   `json:"health_at,omitzero" doc:"When its health last changed"`
 	Revision     int64       `json:"revision" doc:"Revision it was made from"`
 	TemplateHash string      `json:"template_hash"`
+	Slots        int64       `json:"slots" doc:"Leases that it takes at a time"`
 	Instance     Instance    `json:"instance,omitzero"`
 	Replaces     string      `json:"replaces,omitempty" doc:"Id of the worker it was launched to replace"`
 	Attempt      int         `json:"attempt,omitempty" doc:"How many of the workers before it in its place failed soon after their start"`
@@ -100,10 +101,18 @@ type Worker struct {
 	StartedAt    time.Time   `json:"started_at,omitzero"`
 	ReadyAt      time.Time   `json:"ready_at,omitzero" doc:"When it was last found healthy after not being so"`
 	DrainingAt   time.Time   `json:"draining_at,omitzero"`
+	DrainBy      time.Time   `json:"drain_by,omitzero" doc:"When its drain is over, busy or not"`
+	HookedAt     time.Time   `json:"hooked_at,omitzero" doc:"When its drain hook had answered"`
 	StoppingAt   time.Time   `json:"stopping_at,omitzero"`
 	EndedAt      time.Time   `json:"ended_at,omitzero"`
 	KillAt       time.Time   `json:"kill_at,omitzero" doc:"When it is killed; stays once it runs"`
 	Exit         *Exit       `json:"exit,omitempty"`
+	Marks
+}
+
+// Leasable says whether the worker takes leases, if it has a free slot.
+func (w Worker) Leasable() bool {
+	return w.State == WorkerReady && w.Health == Healthy && !w.Cordoned
 }
 
 // Event is one entry of a pool's log.

@@ -126,6 +126,14 @@ func (f Field) schema() (*jsonschema.Schema, error) {
 		port.Properties["name"] = &jsonschema.Schema{Type: "string", Pattern: portName.String(), Description: "Name of the port."}
 		port.Required = []string{"name"}
 		s.Type, s.Items = "array", port
+	case KindWindows:
+		window := closedObject()
+		for _, m := range f.Kind.Members() {
+			window.Properties[m.Name] = &jsonschema.Schema{Type: "string", Description: m.Doc}
+		}
+		window.Properties["duration"].Pattern = durationPattern
+		window.Required = []string{"cron", "duration"}
+		s.Type, s.Items = "array", window
 	default:
 		return nil, fmt.Errorf("%s is of a kind that has no JSON Schema: %s", f.Path, f.Kind)
 	}

@@ -3,6 +3,7 @@ package pool_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,10 @@ func TestTheSchemaAdmitsWhatIsValid(t *testing.T) {
 			require.NoError(t, json.Unmarshal(documentWith(t, f, value), &members))
 			whole := instance(t, minimal()).(map[string]any)
 			for name, v := range members {
+				if inner, ok := whole[name].(map[string]any); ok {
+					maps.Copy(inner, v.(map[string]any))
+					continue
+				}
 				whole[name] = v
 			}
 			require.NoError(t, resolved.Validate(whole), "%s: %s", f.Path, value)
@@ -174,6 +179,9 @@ func TestTheSchemaRefusesWhatIsNot(t *testing.T) {
 var beyondSchema = []string{
 	"a long label", "a long trigger", "a command without a program", "NUL in an argument", "a port that is not declared",
 	"${PORT} without a port", "PORT in the environment", "our variables", "NUL in a variable", "a port twice",
+	"a hook of another port", "a hook that tells nothing", "jobs of another port", "jobs at no JSONPath", "a short time to live",
+	"a short life", "no backoff", "a canary for a month", "a window without a time", "a window every second", "a window on Mars",
+	"a window without an end",
 	"a probe of no port", "a probe of another port", "a TCP probe of another port",
 	"an interval too short", "an interval too long", "no timeout", "more unhealthy than all", "a surge of more than all",
 	"no room to update", "a deadline before ready", "a drain of a year", "a long grace", "a tiny log",

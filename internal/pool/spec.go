@@ -9,6 +9,8 @@ type Spec struct {
 	Labels             map[string]string `json:"labels,omitempty"`
 	Runtime            Runtime           `json:"runtime,omitzero"`
 	Worker             WorkerTemplate    `json:"worker"`
+	WorkerLimits       WorkerLimits      `json:"worker_limits,omitzero"`
+	Leases             LeaseTerms        `json:"leases"`
 	Size               *int64            `json:"size,omitempty"`
 	Initialization     string            `json:"initialization"`
 	Health             HealthCheck       `json:"health"`
@@ -51,11 +53,30 @@ type WorkerTemplate struct {
 	Env        map[string]string `json:"env,omitempty"`
 	WorkingDir string            `json:"working_dir,omitempty"`
 	Ports      []Port            `json:"ports,omitempty"`
+	OnExitZero string            `json:"on_exit_zero"`
+}
+
+// The values of WorkerTemplate.OnExitZero.
+const (
+	ExitZeroReplace = "replace" // a worker that exits with code 0 has done its work and gets a successor at once
+	ExitZeroCrash   = "crash"   // it has failed
+)
+
+// WorkerLimits bound a worker's life; one that has reached a limit is replaced within the update's budgets.
+type WorkerLimits struct {
+	MaxAge    *Duration `json:"max_age,omitempty"`    // since it was started
+	MaxLeases *int64    `json:"max_leases,omitempty"` // ever granted on it
 }
 
 // Port is a TCP port that the manager chooses for each worker. The first is also given as PORT.
 type Port struct {
 	Name string `json:"name"`
+}
+
+// LeaseTerms are what a scheduler's claims on workers are worth.
+type LeaseTerms struct {
+	Slots int64    `json:"slots"` // leases that one worker takes at a time
+	TTL   Duration `json:"ttl"`
 }
 
 // HealthCheck says how a worker is checked. Without a probe a worker is checked by being alive.
@@ -82,8 +103,9 @@ type TCPProbe struct {
 
 // Remediation is the replacement of unhealthy workers.
 type Remediation struct {
-	Enabled      bool   `json:"enabled"`
-	MaxUnhealthy Amount `json:"max_unhealthy"`
+	Enabled      bool     `json:"enabled"`
+	MaxUnhealthy Amount   `json:"max_unhealthy"`
+	Backoff      Duration `json:"backoff"` // before the second replacement in one place, then doubled
 }
 
 // Update bounds how a rolling change goes through the pool.
@@ -92,6 +114,35 @@ type Update struct {
 	MaxUnavailable   Amount   `json:"max_unavailable"`
 	MinReady         Duration `json:"min_ready"`
 	ProgressDeadline Duration `json:"progress_deadline"`
+	Canary           *Canary  `json:"canary,omitempty"`
+	OnFailure        string   `json:"on_failure"`
+	Windows          []Window `json:"windows,omitempty"` // none means always
+}
+
+// The values of Update.OnFailure.
+const (
+	OnFailureRollback = "rollback" // the pool returns to the last good revision
+	OnFailurePause    = "pause"    // the rollout stops where it is
+)
+
+// Canary is a part of a rollout that goes first, and whose success the rest waits for.
+type Canary struct {
+	Count   *int64    `json:"count,omitempty"`   // new workers; nil means 1
+	Bake    *Duration `json:"bake,omitempty"`    // how long they must have been available; nil means 0
+	Promote string    `json:"promote,omitempty"` // PromoteAuto or PromoteManual; empty means PromoteAuto
+}
+
+// The values of Canary.Promote.
+const (
+	PromoteAuto   = "auto"   // the rollout goes on by itself once the canary has baked
+	PromoteManual = "manual" // a person has it go on
+)
+
+// Window is a recurring time in which rollouts go on.
+type Window struct {
+	Cron     string   `json:"cron"` // when it opens: minute, hour, day of the month, month, day of the week
+	Duration Duration `json:"duration"`
+	TimeZone string   `json:"time_zone,omitempty"` // IANA; empty means UTC
 }
 
 // The values of Drain.SignalAt.
@@ -100,13 +151,34 @@ const (
 	SignalStart = "start" // the signal begins the drain; the worker exits when its work is done
 )
 
+// The values of Drain.OnTimeout.
+const (
+	OnTimeoutTerminate = "terminate" // a worker that is still busy is stopped
+	OnTimeoutFail      = "fail"      // the operation fails; the worker goes when its work ends
+)
+
 // Drain says how a worker is taken out of service.
 type Drain struct {
-	Timeout         Duration `json:"timeout"`
-	DeregisterDelay Duration `json:"deregister_delay"`
-	Signal          string   `json:"signal"`
-	SignalAt        string   `json:"signal_at"`
-	Grace           Duration `json:"grace"`
+	Timeout         Duration    `json:"timeout"`
+	OnTimeout       string      `json:"on_timeout"`
+	DeregisterDelay Duration    `json:"deregister_delay"`
+	Signal          string      `json:"signal"`
+	SignalAt        string      `json:"signal_at"`
+	Grace           Duration    `json:"grace"`
+	Hook            *DrainHook  `json:"hook,omitempty"`
+	ActiveJobs      *ActiveJobs `json:"active_jobs,omitempty"`
+}
+
+// DrainHook tells a worker that it drains: exactly one of its members.
+type DrainHook struct {
+	HTTP *HTTPProbe `json:"http,omitempty"` // a POST, answered with a status from 200 to 299
+}
+
+// ActiveJobs reads from a worker how many jobs it works on.
+type ActiveJobs struct {
+	Path     string `json:"path,omitempty"`      // empty means "/"
+	Port     string `json:"port,omitempty"`      // a name out of worker.ports; empty means the first
+	JSONPath string `json:"json_path,omitempty"` // RFC 9535; empty means that the answer is the number
 }
 
 // Logs bounds what is kept of each worker's output.

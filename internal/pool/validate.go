@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/theory/jsonpath"
 )
 
 // Validate finds every fault of a complete spec, in the order of Fields and then of the rules that read
@@ -135,7 +137,35 @@ var rules = []rule{
 		}
 		return nil
 	}},
-	{[]string{"health.http", "health.http.port", "health.tcp", "health.tcp.port", "worker.ports"}, probePort},
+	{[]string{"health.http", "health.http.port", "worker.ports"}, portOf("health.http", func(s Spec) (bool, string) {
+		return s.Health.HTTP != nil, port(s.Health.HTTP)
+	})},
+	{[]string{"health.tcp", "health.tcp.port", "worker.ports"}, portOf("health.tcp", func(s Spec) (bool, string) {
+		if s.Health.TCP == nil {
+			return false, ""
+		}
+		return true, s.Health.TCP.Port
+	})},
+	{[]string{"drain.hook", "drain.hook.http", "drain.hook.http.port", "worker.ports"}, portOf("drain.hook.http", func(s Spec) (bool, string) {
+		if s.Drain.Hook == nil {
+			return false, ""
+		}
+		return s.Drain.Hook.HTTP != nil, port(s.Drain.Hook.HTTP)
+	})},
+	{[]string{"drain.active_jobs", "drain.active_jobs.port", "worker.ports"}, portOf("drain.active_jobs", func(s Spec) (bool, string) {
+		if s.Drain.ActiveJobs == nil {
+			return false, ""
+		}
+		return true, s.Drain.ActiveJobs.Port
+	})},
+	{[]string{"drain.active_jobs.json_path"}, jsonPath},
+	{[]string{"update.windows"}, windows},
+	{[]string{"drain.hook", "drain.hook.http"}, func(s Spec) Faults {
+		if s.Drain.Hook != nil && s.Drain.Hook.HTTP == nil {
+			return Faults{{Path: "drain.hook", Reason: "tells the worker nothing", Valid: "http, which may be left empty"}}
+		}
+		return nil
+	}},
 	{[]string{"update.max_surge", "update.max_unavailable"}, func(s Spec) Faults {
 		if u := s.Update; u.MaxSurge.Value == 0 && u.MaxUnavailable.Value == 0 {
 			return Faults{{Path: "update.max_unavailable", Value: u.MaxUnavailable.String(), Reason: "update.max_surge is 0 too, so no worker could ever be replaced", Valid: "at least one of the two above 0"}}
@@ -237,25 +267,40 @@ func portNames(s Spec) (faults Faults) {
 	return faults
 }
 
-func probePort(s Spec) Faults {
-	probe, path, asked := "", "", ""
-	switch {
-	case s.Health.HTTP != nil:
-		probe, path, asked = "health.http", "health.http.port", s.Health.HTTP.Port
-	case s.Health.TCP != nil:
-		probe, path, asked = "health.tcp", "health.tcp.port", s.Health.TCP.Port
-	default:
+func port(p *HTTPProbe) string {
+	if p == nil {
+		return ""
+	}
+	return p.Port
+}
+
+// portOf judges the port that an object asks for: it has to be one of the worker's.
+func portOf(object string, asks func(Spec) (present bool, port string)) func(Spec) Faults {
+	return func(s Spec) Faults {
+		present, asked := asks(s)
+		if !present {
+			return nil
+		}
+		names := make([]string, len(s.Worker.Ports))
+		for i, p := range s.Worker.Ports {
+			names[i] = p.Name
+		}
+		switch {
+		case len(names) == 0:
+			return Faults{{Path: object, Reason: "asks a port, but worker.ports declares none", Valid: "declare a port in worker.ports"}}
+		case asked != "" && !slices.Contains(names, asked):
+			return Faults{{Path: object + ".port", Value: quoted(asked), Reason: "names no port of worker.ports", Valid: strings.Join(names, ", ")}}
+		}
 		return nil
 	}
-	names := make([]string, len(s.Worker.Ports))
-	for i, p := range s.Worker.Ports {
-		names[i] = p.Name
+}
+
+func jsonPath(s Spec) Faults {
+	if s.Drain.ActiveJobs == nil || s.Drain.ActiveJobs.JSONPath == "" {
+		return nil
 	}
-	switch {
-	case len(names) == 0:
-		return Faults{{Path: probe, Reason: "asks a port, but worker.ports declares none", Valid: "declare a port in worker.ports"}}
-	case asked != "" && !slices.Contains(names, asked):
-		return Faults{{Path: path, Value: quoted(asked), Reason: "names no port of worker.ports", Valid: strings.Join(names, ", ")}}
+	if _, err := jsonpath.Parse(s.Drain.ActiveJobs.JSONPath); err != nil {
+		return Faults{{Path: "drain.active_jobs.json_path", Value: quoted(s.Drain.ActiveJobs.JSONPath), Reason: "is not a JSONPath: " + err.Error(), Valid: "a path like $.jobs.active (RFC 9535)"}}
 	}
 	return nil
 }

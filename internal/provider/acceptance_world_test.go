@@ -170,6 +170,7 @@ func TestAccUnknownValuesAreWaitedFor(t *testing.T) {
 	base := overlaid(probed(), object{
 		"size": 1, "runtime": object{"process": object{"host": accepted.Pool.Host}},
 		"worker":   object{"command": list{program, "-test.v"}, "env": object{workerMode: "1"}, "working_dir": "/"},
+		"drain":    object{"timeout": "1s", "on_timeout": "terminate"}, // its workers answer no hook
 		"timeouts": object{"create": "10m", "update": "10m", "delete": "10m"},
 	})
 	var pools strings.Builder

@@ -23,16 +23,22 @@ import (
 
 // objectDocs says what each inner object of a spec is.
 var objectDocs = map[string]string{
-	"runtime":         "Where workers run. Left out, they are processes of the manager's host.",
-	"runtime.process": "Workers are processes of one host. May be left empty (`{}`).",
-	"worker":          "What one worker is made from.",
-	"health":          "How a worker is checked. Without `http` and `tcp` it is healthy while its process lives; at most one of the two.",
-	"health.http":     "A worker is healthy if it answers HTTP GET with a status from 200 to 399. May be left empty (`{}`).",
-	"health.tcp":      "A worker is healthy if it accepts TCP connections. May be left empty (`{}`).",
-	"remediation":     "Replacement of unhealthy workers.",
-	"update":          "Bounds within which a rolling update replaces the workers.",
-	"drain":           "How a worker is taken out of service.",
-	"logs":            "What is kept of each worker's output.",
+	"runtime":           "Where workers run. Left out, they are processes of the manager's host.",
+	"runtime.process":   "Workers are processes of one host. May be left empty (`{}`).",
+	"worker":            "What one worker is made from.",
+	"worker_limits":     "Bounds of a worker's life.",
+	"leases":            "What schedulers' claims on workers are worth.",
+	"health":            "How a worker is checked. Without `http` and `tcp` it is healthy while its process lives; at most one of the two.",
+	"health.http":       "A worker is healthy if it answers HTTP GET with a status from 200 to 399. May be left empty (`{}`).",
+	"health.tcp":        "A worker is healthy if it accepts TCP connections. May be left empty (`{}`).",
+	"remediation":       "Replacement of unhealthy workers.",
+	"update":            "Bounds within which a rolling update replaces the workers.",
+	"update.canary":     "Workers of the new template that go first, and whose success the rest waits for. May be left empty (`{}`).",
+	"drain":             "How a worker is taken out of service: its endpoints are withdrawn, after `deregister_delay` its `hook` is told, it is waited for until it has no work, then come the `signal` and after `grace` the kill. A worker has work while a lease is held on it or `active_jobs` is not 0. For workers without both, `signal_at = \"start\"` lets them finish by themselves.",
+	"drain.hook":        "What a draining worker is told.",
+	"drain.hook.http":   "A POST to the worker. May be left empty (`{}`).",
+	"drain.active_jobs": "Where a worker tells how many jobs it works on. May be left empty (`{}`).",
+	"logs":              "What is kept of each worker's output.",
 }
 
 // hclNotes is what the docs of a field say beyond the table, because it is so in Terraform only.
@@ -165,12 +171,16 @@ func leafAttribute(f pool.Field) schema.Attribute {
 		return schema.ListAttribute{MarkdownDescription: doc, Required: required, Optional: optional, ElementType: types.StringType, Validators: []validator.List{judge}}
 	case pool.KindMap:
 		return schema.MapAttribute{MarkdownDescription: doc, Required: required, Optional: optional, ElementType: types.StringType}
-	case pool.KindPorts:
-		// A port's name is required by the domain's validator only: the framework takes what is required of
-		// an unknown port for missing.
-		return schema.ListNestedAttribute{MarkdownDescription: doc, Required: required, Optional: optional, NestedObject: schema.NestedAttributeObject{
-			Attributes: map[string]schema.Attribute{"name": schema.StringAttribute{Optional: true, MarkdownDescription: "Required. " + portNameDoc}},
-		}}
+	case pool.KindPorts, pool.KindWindows:
+		// What an object needs is required by the domain's validator only: the framework takes what is required
+		// of an unknown object for missing.
+		members := map[string]schema.Attribute{}
+		for _, m := range f.Kind.Members() {
+			members[m.Name] = schema.StringAttribute{Optional: true, MarkdownDescription: m.Doc, CustomType: stringType(m.Kind)}
+		}
+		return schema.ListNestedAttribute{
+			MarkdownDescription: doc, Required: required, Optional: optional, NestedObject: schema.NestedAttributeObject{Attributes: members},
+		}
 	}
 	a := schema.StringAttribute{MarkdownDescription: doc, Required: required, Optional: optional, Computed: computed, Validators: []validator.String{judge}, CustomType: stringType(f.Kind)}
 	if computed {
@@ -178,8 +188,6 @@ func leafAttribute(f pool.Field) schema.Attribute {
 	}
 	return a
 }
-
-const portNameDoc = "Name of the port: 1 to 15 of a-z, 0-9 and '-', starting with a letter."
 
 // stringType is nil for plain strings, which need no type of their own.
 func stringType(kind pool.Kind) basetypes.StringTypable {

@@ -17,17 +17,26 @@ func full() object {
 		"runtime": object{"process": object{"host": "here"}},
 		"worker": object{
 			"command": list{"/bin/worker", "--port=${PORT}"}, "env": object{"A": "1", "EMPTY": ""},
-			"working_dir": "/srv", "ports": list{object{"name": "http"}, object{"name": "admin"}},
+			"working_dir": "/srv", "ports": list{object{"name": "http"}, object{"name": "admin"}}, "on_exit_zero": "crash",
 		},
+		"worker_limits": object{"max_age": "24h", "max_leases": 100}, "leases": object{"slots": 4, "ttl": "30s"},
 		"size": 3, "initialization": "prewarmed",
 		"health": object{
 			"http": object{"path": "/ok", "port": "http"}, "interval": "300s", "timeout": "2s",
 			"healthy_threshold": 2, "unhealthy_threshold": 4, "start_period": "1m",
 		},
-		"remediation": object{"enabled": false, "max_unhealthy": "3"},
-		"update":      object{"max_surge": "1", "max_unavailable": "10%", "min_ready": "1s", "progress_deadline": "60s"},
-		"drain":       object{"timeout": "90s", "deregister_delay": "0s", "signal": "INT", "signal_at": "start", "grace": "1h0m"},
-		"logs":        object{"max_size": "1024KiB", "keep": 2},
+		"remediation": object{"enabled": false, "max_unhealthy": "3", "backoff": "2s"},
+		"update": object{
+			"max_surge": "1", "max_unavailable": "10%", "min_ready": "1s", "progress_deadline": "60s", "on_failure": "pause",
+			"canary":  object{"count": 2, "bake": "5m", "promote": "manual"},
+			"windows": list{object{"cron": "0 2 * * *", "duration": "180m", "time_zone": "Europe/Berlin"}},
+		},
+		"drain": object{
+			"timeout": "90s", "on_timeout": "fail", "deregister_delay": "0s", "signal": "INT", "signal_at": "start", "grace": "1h0m",
+			"hook":        object{"http": object{"path": "/drain", "port": "admin"}},
+			"active_jobs": object{"path": "/jobs", "port": "admin", "json_path": "$.active"},
+		},
+		"logs": object{"max_size": "1024KiB", "keep": 2},
 
 		"restart_triggers": object{"v": "1"}, "deletion_protection": true,
 	}
@@ -53,11 +62,29 @@ worker:
   env: {A: "1", EMPTY: ""}
   working_dir: /srv
   ports: [{name: http}, {name: admin}]
+  on_exit_zero: crash
+worker_limits: {max_age: 24h, max_leases: 100}
+leases: {slots: 4, ttl: 30s}
 size: 3
 health: {http: {path: /ok, port: http}, interval: 5m, timeout: 2s, healthy_threshold: 2, unhealthy_threshold: 4, start_period: 1m}
-remediation: {enabled: false, max_unhealthy: 3}
-update: {max_surge: 1, max_unavailable: 10%, min_ready: 1s, progress_deadline: 1m}
-drain: {timeout: 90s, deregister_delay: 0s, signal: INT, signal_at: start, grace: 1h}
+remediation: {enabled: false, max_unhealthy: 3, backoff: 2s}
+update:
+  max_surge: 1
+  max_unavailable: 10%
+  min_ready: 1s
+  progress_deadline: 1m
+  on_failure: pause
+  canary: {count: 2, bake: 5m, promote: manual}
+  windows: [{cron: "0 2 * * *", duration: 3h, time_zone: Europe/Berlin}]
+drain:
+  timeout: 90s
+  on_timeout: fail
+  deregister_delay: 0s
+  signal: INT
+  signal_at: start
+  grace: 1h
+  hook: {http: {path: /drain, port: admin}}
+  active_jobs: {path: /jobs, port: admin, json_path: $.active}
 logs: {max_size: 1Mi, keep: 2}
 restart_triggers: {v: "1"}
 deletion_protection: true

@@ -16,7 +16,9 @@ import (
 // fakeManager keeps pools in memory and reaches whatever is asked for at once. It follows the rules of the
 // API that the provider relies on: claims, entity tags, one operation per change, tombstones.
 type fakeManager struct {
-	mu      sync.Mutex
+	mu sync.Mutex
+	unasked
+
 	id      string
 	host    string
 	pools   map[string]*pool.View    // by uid
@@ -32,6 +34,9 @@ type fakeManager struct {
 	reasons []string      // of the mutations
 	broken  map[string]error
 }
+
+// unasked are the calls that the provider makes of no manager.
+type unasked interface{ client.Manager }
 
 var _ client.Manager = (*fakeManager)(nil)
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math/big"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
@@ -18,10 +19,7 @@ func observe(t tftypes.Object, before tftypes.Value, view pool.View) tftypes.Val
 	for _, c := range pool.Changes(known.spec, view.Spec) {
 		changed[c.Path] = true
 	}
-	o := observation{leaves: view.Spec.Leaves(), changed: changed, present: map[string]bool{
-		"health.http": view.Spec.Health.HTTP != nil,
-		"health.tcp":  view.Spec.Health.TCP != nil,
-	}}
+	o := observation{leaves: view.Spec.Leaves(), changed: changed, present: pool.BareObjects(view.Spec)}
 	members := o.object(t, before, specTree())
 	if runtime, ok := withHost(valueAt(before, "runtime"), view.Host); ok {
 		members["runtime"] = runtime
@@ -72,7 +70,7 @@ func report(before tftypes.Value, view pool.View) map[string]tftypes.Value {
 type observation struct {
 	leaves  map[string]any
 	changed map[string]bool
-	present map[string]bool // optional objects whose presence has a meaning
+	present map[string]bool // which objects are there whose presence has a meaning
 }
 
 func (o observation) object(t tftypes.Object, before tftypes.Value, n *node) map[string]tftypes.Value {
@@ -85,7 +83,7 @@ func (o observation) object(t tftypes.Object, before tftypes.Value, n *node) map
 			members[m.name] = o.leaf(t.AttributeTypes[m.name], was, *m.field)
 		case m.path == "runtime":
 			continue // where the pool is was settled at its creation, and is not drift
-		case isObject && o.exists(m):
+		case isObject && o.exists(m, was):
 			members[m.name] = tftypes.NewValue(inner, o.object(inner, was, m))
 		default:
 			members[m.name] = tftypes.NewValue(t.AttributeTypes[m.name], nil)
@@ -94,9 +92,22 @@ func (o observation) object(t tftypes.Object, before tftypes.Value, n *node) map
 	return members
 }
 
-func (o observation) exists(n *node) bool {
-	present, optional := o.present[n.path]
-	return present || !optional
+// exists says whether an object is there. One without defaults and without a meaning of its own is there if
+// anything is in it, or if the user wrote it.
+func (o observation) exists(n *node, was tftypes.Value) bool {
+	if present, bare := o.present[n.path]; bare {
+		return present
+	}
+	return n.anyLeaf(hasDefault) || o.holds(n) || was.IsKnown() && !was.IsNull()
+}
+
+// holds says whether a leaf, or an object whose presence has a meaning, is at or below the node.
+func (o observation) holds(n *node) bool {
+	if n.field != nil {
+		_, written := o.leaves[n.path]
+		return written
+	}
+	return o.present[n.path] || slices.ContainsFunc(n.members, o.holds)
 }
 
 func (o observation) leaf(t tftypes.Type, was tftypes.Value, f pool.Field) tftypes.Value {

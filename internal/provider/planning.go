@@ -111,7 +111,8 @@ func movesHost(prior tftypes.Value, after declared) bool {
 func writtenBefore(prior, proposed tftypes.Value, changed map[string]bool) map[string]tftypes.Value {
 	values := map[string]tftypes.Value{}
 	for _, f := range pool.Fields {
-		if _, several := meanings[f.Kind]; !several || changed[f.Path] {
+		_, several := meanings[f.Kind]
+		if inside := f.Kind.Members() != nil; !several && !inside || changed[f.Path] {
 			continue
 		}
 		was, is := valueAt(prior, f.Path), valueAt(proposed, f.Path)

@@ -99,10 +99,12 @@ func dataLeaf(f pool.Field) schema.Attribute {
 		return schema.ListAttribute{Computed: true, MarkdownDescription: f.Doc, ElementType: types.StringType}
 	case pool.KindMap:
 		return schema.MapAttribute{Computed: true, MarkdownDescription: f.Doc, ElementType: types.StringType}
-	case pool.KindPorts:
-		return schema.ListNestedAttribute{Computed: true, MarkdownDescription: f.Doc, NestedObject: schema.NestedAttributeObject{
-			Attributes: map[string]schema.Attribute{"name": schema.StringAttribute{Computed: true, MarkdownDescription: portNameDoc}},
-		}}
+	case pool.KindPorts, pool.KindWindows:
+		members := map[string]schema.Attribute{}
+		for _, m := range f.Kind.Members() {
+			members[m.Name] = schema.StringAttribute{Computed: true, MarkdownDescription: m.Doc, CustomType: stringType(m.Kind)}
+		}
+		return schema.ListNestedAttribute{Computed: true, MarkdownDescription: f.Doc, NestedObject: schema.NestedAttributeObject{Attributes: members}}
 	}
 	return schema.StringAttribute{Computed: true, MarkdownDescription: f.Doc, CustomType: stringType(f.Kind)}
 }

@@ -51,7 +51,8 @@ type Runtime interface {
 	// Check finds what of a spec this runtime could not run, before anything is done.
 	Check(ctx context.Context, spec pool.Spec) pool.Faults
 	// Launch starts the worker's instance, or returns the one that runs under its id already. From then on
-	// its end is reported once. A *SpecError cannot be mended by trying again.
+	// its end is reported once. A *SpecError cannot be mended by trying again, and nothing was started; any
+	// other error leaves it open whether the instance runs.
 	Launch(ctx context.Context, l Launch) (pool.Instance, error)
 	// Adopt watches an instance that an earlier manager started. ErrGone if it has ended.
 	Adopt(ctx context.Context, poolUID, workerID string, instance pool.Instance) error
@@ -59,7 +60,8 @@ type Runtime interface {
 	Signal(ctx context.Context, workerID string, instance pool.Instance, signal string) error
 	// Kill ends the instance and everything that it started, at once. No error if all is gone already.
 	Kill(ctx context.Context, workerID string, instance pool.Instance) error
-	// Sweep ends what an ended instance left running, and returns how many processes that was.
+	// Sweep ends what an ended instance left running, and returns how many processes that was. Of a worker
+	// whose instance was never known, given as the zero Instance, it ends all that carries its id.
 	Sweep(ctx context.Context, workerID string, instance pool.Instance) (int, error)
 	// List finds the instances that carry this manager's id, of whatever incarnation, or that are of its
 	// data directory whatever id they carry: the store may have been lost. An instance that has ended is

@@ -86,6 +86,11 @@ func TestTheAPIIsDescribedInOpenAPI31(t *testing.T) {
 		"GET /v1/pools/{pool}/workers/{worker}/logs",
 		"GET /v1/pools/{pool}/revisions",
 		"GET /v1/pools/{pool}/events",
+		"GET /v1/pools/{pool}/leases",
+		"POST /v1/leases",
+		"GET /v1/leases/{lease}",
+		"POST /v1/leases/{lease}:renew",
+		"DELETE /v1/leases/{lease}",
 		"GET /v1/operations/{operation}",
 	}, routes)
 
@@ -135,7 +140,7 @@ func TestAnswersAreDescribedAsTheyAre(t *testing.T) {
 // kindsInJSON are the types of a field's values in a spec as it is shown.
 var kindsInJSON = map[pool.Kind]string{
 	pool.KindString: "string", pool.KindDuration: "string", pool.KindBytes: "string", pool.KindAmount: "string",
-	pool.KindInt: "integer", pool.KindBool: "boolean", pool.KindList: "array", pool.KindPorts: "array", pool.KindMap: "object",
+	pool.KindInt: "integer", pool.KindBool: "boolean", pool.KindList: "array", pool.KindPorts: "array", pool.KindWindows: "array", pool.KindMap: "object",
 }
 
 func TestEveryFieldOfASpecIsDescribedAsItIsWritten(t *testing.T) {
@@ -183,6 +188,7 @@ func TestBodiesAreDescribedInJSONAndYAML(t *testing.T) {
 		"validateSpec": {"application/json", "application/yaml"},
 		"resizePool":   {"application/json", "application/yaml"},
 		"patchPool":    {"application/json", "application/merge-patch+json", "application/yaml"},
+		"acquireLease": {"application/json"},
 	}
 	for _, o := range described(s) {
 		require.ElementsMatch(t, bodies[o.ID], slices.Collect(maps.Keys(o.RequestBody.Content)), o.ID)

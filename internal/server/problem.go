@@ -31,6 +31,7 @@ var problems = map[string]struct {
 	api.ProblemStale:        {http.StatusPreconditionFailed, "The pool was changed meanwhile"},
 	api.ProblemPrecondition: {http.StatusPreconditionRequired, "A precondition is missing"},
 	api.ProblemKeyReused:    {http.StatusUnprocessableEntity, "The idempotency key was used before"},
+	api.ProblemLeaseEnded:   {http.StatusGone, "The lease is over"},
 	api.ProblemOtherManager: {http.StatusMisdirectedRequest, "This is another manager"},
 	api.ProblemStopping:     {http.StatusServiceUnavailable, "The manager is ending"},
 	api.ProblemUnauthorized: {http.StatusUnauthorized, "A valid token is needed"},
@@ -98,7 +99,7 @@ func (s *Server) answer(err error) error {
 		return status
 	case errors.As(err, &refusal):
 		p := problem(refusal.Problem, refusal.Detail)
-		p.Errors, p.Operation, p.UID = refusal.Faults, refusal.Operation, refusal.UID
+		p.Errors, p.Operation, p.UID, p.Lease = refusal.Faults, refusal.Operation, refusal.UID, refusal.Lease
 		return p
 	case errors.Is(err, store.ErrUnwritable):
 		s.config.Logger.Error("the store cannot be written", "error", err)

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -101,12 +98,10 @@ type operationInput struct {
 type operationOutput struct{ Body pool.Operation }
 
 func (s *Server) operation(ctx context.Context, in *operationInput) (*operationOutput, error) {
-	wait, err := pool.ParseDuration(cmp.Or(in.Wait, "0s"))
+	wait, err := waitOf("query.wait", in.Wait)
 	if err != nil {
-		return nil, huma.Error422UnprocessableEntity("a parameter is not valid", &huma.ErrorDetail{
-			Location: "query.wait", Message: "is not a duration like \"30s\"", Value: in.Wait,
-		})
+		return nil, err
 	}
-	o, err := s.config.Manager.Operation(ctx, in.Operation, min(wait.Std(), api.MaxWait))
+	o, err := s.config.Manager.Operation(ctx, in.Operation, wait)
 	return &operationOutput{o}, s.answer(err)
 }

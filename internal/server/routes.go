@@ -27,6 +27,11 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 	get(a, "/v1/pools/{pool}/workers/{worker}/logs", "readLogs", "Last lines of a worker's output", s.logs)
 	get(a, "/v1/pools/{pool}/revisions", "listRevisions", "List accepted specs from the newest", s.revisions)
 	get(a, "/v1/pools/{pool}/events", "listEvents", "Read a pool's event log", s.events)
+	register(a, http.MethodPost, "/v1/leases", "acquireLease", "Claim a slot of a worker, or a place in the queue for one", http.StatusOK, s.acquire)
+	get(a, "/v1/leases/{lease}", "readLease", "Show a lease; one that waits keeps its place, and its slot can be waited for", s.lease)
+	register(a, http.MethodPost, "/v1/leases/{lease}:renew", "renewLease", "Give a lease its whole time to live again", http.StatusOK, s.renew)
+	register(a, http.MethodDelete, "/v1/leases/{lease}", "releaseLease", "End a lease, or give up the wait for one", http.StatusOK, s.release)
+	get(a, "/v1/pools/{pool}/leases", "listLeases", "List a pool's leases: those that are held, then those that wait", s.leases)
 	get(a, "/v1/operations/{operation}", "readOperation", "Show an operation, or wait for its end", s.operation)
 
 	describeBodies(a.OpenAPI())

@@ -62,6 +62,23 @@ func TestEveryRouteDoesWhatItIsFor(t *testing.T) {
 	require.Equal(t, "text/plain; charset=utf-8", text.header.Get("Content-Type"))
 	require.Len(t, s.local.get(logs+"?max=5").ok(http.StatusOK).body, 5)
 
+	lease := as[api.LeaseView](route("acquireLease").do("POST", "/v1/leases", `{"pool":"web","holder":"job 1"}`).ok(http.StatusOK))
+	require.Equal(t, pool.LeaseHeld, lease.State)
+	require.Equal(t, workers[0].Instance.Ports, lease.Worker.Ports)
+	require.Equal(t, lease.WorkerID, as[api.LeaseView](route("readLease").get("/v1/leases/"+lease.ID).ok(http.StatusOK)).WorkerID)
+	require.True(t, as[api.LeaseView](route("renewLease").do("POST", "/v1/leases/"+lease.ID+":renew", "").ok(http.StatusOK)).ExpiresAt.After(lease.ExpiresAt))
+	require.Equal(t, lease.ID, as[api.LeaseList](route("listLeases").get("/v1/pools/web/leases").ok(http.StatusOK)).Leases[0].ID)
+	second := s.local.do("POST", "/v1/leases", `{"pool":"web"}`).ok(http.StatusOK)
+	third := as[api.LeaseView](s.local.do("POST", "/v1/leases", `{"pool":"web"}`).ok(http.StatusAccepted))
+	require.Equal(t, pool.LeaseWaiting, third.State, "all slots are taken")
+	for _, id := range []string{lease.ID, as[api.LeaseView](second).ID, third.ID} {
+		require.Equal(t, pool.LeaseReleased, as[pool.Lease](route("releaseLease").do("DELETE", "/v1/leases/"+id, "").ok(http.StatusOK)).State)
+	}
+	over := s.local.get("/v1/leases/"+lease.ID).problem(http.StatusGone, api.ProblemLeaseEnded)
+	require.Equal(t, pool.LeaseReleased, over.Lease.State)
+	require.Equal(t, http.StatusUnprocessableEntity, s.local.do("POST", "/v1/leases", `{}`).status)
+	s.local.do("POST", "/v1/leases", `{"selector":{"team":"nobody"}}`).problem(http.StatusNotFound, api.ProblemNotFound)
+
 	m := as[api.Manager](route("describeManager").get("/v1/manager").ok(http.StatusOK))
 	require.Equal(t, s.id, m.ID)
 	require.Equal(t, 1, m.Pools)

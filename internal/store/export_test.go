@@ -21,7 +21,9 @@ func Setting(ctx context.Context, s Store, pragma string) (value string, err err
 var Reads = []string{
 	selectPool, selectPoolByName, selectPools, selectRevision, selectRevisions, selectWorker, selectWorkers,
 	selectEndedWorkers, selectOperation, selectOperations, selectRunningOperations, selectEvents, selectReply,
-	pruneWorkers, pruneReplies,
+	pruneWorkers, pruneReplies, selectPoolsByLabel, selectMarks, selectLease, selectHeldLeases, selectWaitingLeases,
+	selectWaitingForAny, selectLeasesOf, selectDueLeases, countHeldLeases, countWaitingLeases, selectRoom, selectRoomOfAny,
+	leaseState, pruneLeases,
 }
 
 // QueryPlan is how SQLite would answer a query.

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -14,9 +16,15 @@ const (
 	selectRevision  = `SELECT record FROM revisions WHERE pool_uid = $1 AND number = $2`
 	selectRevisions = `SELECT record FROM revisions WHERE pool_uid = $1 ORDER BY number DESC LIMIT $2`
 
-	selectWorker       = `SELECT record FROM workers WHERE id = $1`
-	selectWorkers      = `SELECT record FROM workers WHERE pool_uid = $1 AND NOT ended ORDER BY created_at, id`
-	selectEndedWorkers = `SELECT record FROM workers WHERE pool_uid = $1 AND ended ORDER BY ended_at DESC, id DESC LIMIT $2`
+	selectPoolsByLabel = `SELECT record FROM pools WHERE uid IN (SELECT pool_uid FROM pool_labels WHERE key = $1 AND value = $2)
+		AND phase <> 'destroyed'`
+
+	workerColumns      = `record, leased, leases, cordoned, extended_to`
+	selectWorker       = `SELECT ` + workerColumns + ` FROM workers WHERE id = $1`
+	selectWorkers      = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND NOT ended ORDER BY created_at, id`
+	selectEndedWorkers = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND ended ORDER BY ended_at DESC, id DESC LIMIT $2`
+	selectMarks        = `SELECT id, leased, leases, cordoned, extended_to FROM workers WHERE pool_uid = $1 AND NOT ended
+		AND (leases > 0 OR cordoned OR extended_to > 0)`
 
 	selectOperation         = `SELECT record FROM operations WHERE id = $1`
 	selectOperations        = `SELECT record FROM operations WHERE pool_uid = $1 ORDER BY number DESC LIMIT $2`
@@ -24,7 +32,7 @@ const (
 
 	selectEvents = `SELECT record FROM events WHERE pool_uid = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`
 
-	selectReply = `SELECT request_hash, operation_id, created_at FROM idempotent_replies WHERE author = $1 AND key = $2`
+	selectReply = `SELECT request_hash, answered, created_at FROM idempotent_replies WHERE author = $1 AND key = $2`
 )
 
 func (t *transaction) Pool(uid string) (pool.Pool, error) {
@@ -39,6 +47,16 @@ func (t *transaction) Pools(page Page) ([]pool.Pool, error) {
 	return list(t, blankPool(), "the pools", selectPools, page.After, bound(page.Limit))
 }
 
+func (t *transaction) PoolsByLabels(labels map[string]string) ([]pool.Pool, error) {
+	for key, value := range labels { // the first narrows the search, the others judge what it found
+		found, err := list(t, blankPool(), "the pools with a label", selectPoolsByLabel, key, value)
+		found = slices.DeleteFunc(found, func(p pool.Pool) bool { return !pool.Selects(labels, p.Spec.Labels) })
+		slices.SortFunc(found, func(a, b pool.Pool) int { return cmp.Compare(a.Name, b.Name) })
+		return found, err
+	}
+	return nil, nil
+}
+
 func (t *transaction) Revision(poolUID string, number int64) (pool.Revision, error) {
 	what := fmt.Sprintf("revision %d of pool %s", number, poolUID)
 	return one(t, blankRevision(), what, selectRevision, poolUID, number)
@@ -49,15 +67,15 @@ func (t *transaction) Revisions(poolUID string, limit int) ([]pool.Revision, err
 }
 
 func (t *transaction) Worker(id string) (pool.Worker, error) {
-	return one(t, pool.Worker{}, "worker "+id, selectWorker, id)
+	return only[pool.Worker]("worker " + id)(t.workers("worker "+id, selectWorker, id))
 }
 
 func (t *transaction) Workers(poolUID string) ([]pool.Worker, error) {
-	return list(t, pool.Worker{}, "the workers of pool "+poolUID, selectWorkers, poolUID)
+	return t.workers("the workers of pool "+poolUID, selectWorkers, poolUID)
 }
 
 func (t *transaction) EndedWorkers(poolUID string, limit int) ([]pool.Worker, error) {
-	return list(t, pool.Worker{}, "the ended workers of pool "+poolUID, selectEndedWorkers, poolUID, bound(limit))
+	return t.workers("the ended workers of pool "+poolUID, selectEndedWorkers, poolUID, bound(limit))
 }
 
 func (t *transaction) Operation(id string) (pool.Operation, error) {
@@ -80,7 +98,7 @@ func (t *transaction) IdempotentReply(author, key string) (IdempotentReply, erro
 	reply, found := IdempotentReply{Author: author, Key: key}, false
 	err := t.each(func(scan func(...any) error) error {
 		var createdAt int64
-		err := scan(&reply.RequestHash, &reply.OperationID, &createdAt)
+		err := scan(&reply.RequestHash, &reply.Answered, &createdAt)
 		reply.CreatedAt, found = fromMicros(createdAt), true
 		return err
 	}, selectReply, author, key)

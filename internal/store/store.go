@@ -64,12 +64,17 @@ type Reader interface {
 	PoolByName(name string) (pool.Pool, error)
 	// Pools lists the pools that are not destroyed by name; page.After is a name.
 	Pools(page Page) ([]pool.Pool, error)
+	// PoolsByLabels lists the pools that are not destroyed and have all the labels, of which there is at
+	// least one, by name.
+	PoolsByLabels(labels map[string]string) ([]pool.Pool, error)
 	Revision(poolUID string, number int64) (pool.Revision, error)
 	// Revisions lists from the newest.
 	Revisions(poolUID string, limit int) ([]pool.Revision, error)
 	Worker(id string) (pool.Worker, error)
 	// Workers lists a pool's workers that have not ended, oldest first.
 	Workers(poolUID string) ([]pool.Worker, error)
+	// Marks are the marks of a pool's workers that have not ended and have any, by the worker's id.
+	Marks(poolUID string) (map[string]pool.Marks, error)
 	// EndedWorkers lists a pool's ended workers from the newest end.
 	EndedWorkers(poolUID string, limit int) ([]pool.Worker, error)
 	Operation(id string) (pool.Operation, error)
@@ -79,6 +84,20 @@ type Reader interface {
 	RunningOperations(poolUID string) ([]pool.Operation, error)
 	// Events lists a pool's events with a sequence above after, in order.
 	Events(poolUID string, after int64, limit int) ([]pool.Event, error)
+	Lease(id string) (pool.Lease, error)
+	// HeldLeases and WaitingLeases list a pool's leases in the order in which they were asked for; "" stands
+	// for those that wait for any pool of a selector.
+	HeldLeases(poolUID string, limit int) ([]pool.Lease, error)
+	WaitingLeases(poolUID string, limit int) ([]pool.Lease, error)
+	// LeasesOf lists the leases that are held on a worker.
+	LeasesOf(workerID string) ([]pool.Lease, error)
+	// CountLeases counts a pool's held and waiting leases.
+	CountLeases(poolUID string) (held, waiting int, err error)
+	// DueLeases lists the leases that expire at or before a time, the soonest first.
+	DueLeases(at time.Time, limit int) ([]pool.Lease, error)
+	// Room finds the worker that gets a pool's next lease: one of the given template before others, and of
+	// those the fullest. ErrNotFound if no slot is free.
+	Room(poolUID, templateHash string) (pool.Worker, error)
 	// IdempotentReply finds what was answered to a key, by any request.
 	IdempotentReply(author, key string) (IdempotentReply, error)
 }
@@ -91,8 +110,15 @@ type Writer interface {
 	InsertPool(pool.Pool) error
 	UpdatePool(pool.Pool) error
 	InsertRevision(pool.Revision) error
-	// PutWorkers inserts or replaces.
+	// PutWorkers inserts or replaces, all but the marks.
 	PutWorkers(...pool.Worker) error
+	// Cordon and ExtendDrain mark a worker.
+	Cordon(workerID string, yes bool) error
+	ExtendDrain(workerID string, to time.Time) error
+	// PutLease inserts or replaces, and counts the leases of its worker.
+	PutLease(pool.Lease) error
+	// PruneLeases deletes leases that ended before a time, at most limit.
+	PruneLeases(before time.Time, limit int) error
 	// PruneWorkers deletes all but the newest keep ended workers of a pool and returns the ids.
 	PruneWorkers(poolUID string, keep int) ([]string, error)
 	// PutOperation inserts or replaces.
@@ -109,6 +135,6 @@ type IdempotentReply struct {
 	Author      string
 	Key         string
 	RequestHash string // of method, path and body: another request under the same key is refused
-	OperationID string
+	Answered    string // id of the operation or lease that was answered
 	CreatedAt   time.Time
 }

@@ -111,15 +111,20 @@ func list[T any](t *transaction, blank T, what, query string, args ...any) ([]T,
 
 // one decodes the only record that a query answers with. It errs with ErrNotFound if there is none.
 func one[T any](t *transaction, blank T, what, query string, args ...any) (T, error) {
-	records, err := list(t, blank, what, query, args...)
-	if err != nil {
-		return blank, err
+	return only[T](what)(list(t, blank, what, query, args...))
+}
+
+// only is the first of the records that were listed. It errs with ErrNotFound if there is none.
+func only[T any](what string) func([]T, error) (T, error) {
+	return func(records []T, err error) (none T, _ error) {
+		switch {
+		case err != nil:
+			return none, err
+		case len(records) == 0:
+			return none, fmt.Errorf("%s: %w", what, ErrNotFound)
+		}
+		return records[0], nil
 	}
-	if len(records) == 0 {
-		var none T
-		return none, fmt.Errorf("%s: %w", what, ErrNotFound)
-	}
-	return records[0], nil
 }
 
 // bound is a limit for SQL: 0 means none.

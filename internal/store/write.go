@@ -14,11 +14,16 @@ const (
 		ON CONFLICT (name) WHERE phase <> 'destroyed' DO NOTHING`
 	updatePool = `UPDATE pools SET name = $2, phase = $3, record = $4 WHERE uid = $1`
 
+	deleteLabels = `DELETE FROM pool_labels WHERE pool_uid = $1`
+	insertLabel  = `INSERT INTO pool_labels (key, value, pool_uid) VALUES ($1, $2, $3)`
+
 	insertRevision = `INSERT INTO revisions (pool_uid, number, record) VALUES ($1, $2, $3)`
 
-	putWorker = `INSERT INTO workers (id, pool_uid, ended, created_at, ended_at, record) VALUES ($1, $2, $3, $4, $5, $6)
+	putWorker = `INSERT INTO workers (id, pool_uid, ended, created_at, ended_at, record, template_hash, serving, slots)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (id) DO UPDATE SET pool_uid = excluded.pool_uid, ended = excluded.ended,
-		created_at = excluded.created_at, ended_at = excluded.ended_at, record = excluded.record`
+		created_at = excluded.created_at, ended_at = excluded.ended_at, record = excluded.record,
+		template_hash = excluded.template_hash, serving = excluded.serving, slots = excluded.slots`
 	pruneWorkers = `DELETE FROM workers WHERE id IN (
 		SELECT id FROM workers WHERE pool_uid = $1 AND ended ORDER BY ended_at DESC, id DESC LIMIT $2 OFFSET $3
 	) RETURNING id`
@@ -30,9 +35,9 @@ const (
 		ON CONFLICT (pool_uid) DO UPDATE SET newest = event_logs.newest + excluded.newest RETURNING newest`
 	insertEvent = `INSERT INTO events (pool_uid, sequence, record) VALUES ($1, $2, $3)`
 
-	putReply = `INSERT INTO idempotent_replies (author, key, request_hash, operation_id, created_at) VALUES ($1, $2, $3, $4, $5)
+	putReply = `INSERT INTO idempotent_replies (author, key, request_hash, answered, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (author, key) DO UPDATE SET request_hash = excluded.request_hash,
-		operation_id = excluded.operation_id, created_at = excluded.created_at`
+		answered = excluded.answered, created_at = excluded.created_at`
 	pruneReplies = `DELETE FROM idempotent_replies WHERE created_at < $1`
 )
 
@@ -48,7 +53,7 @@ func (t *transaction) InsertPool(p pool.Pool) error {
 	case n == 0:
 		return fmt.Errorf("pool %q: %w", p.Name, ErrNameTaken)
 	}
-	return nil
+	return t.putLabels(p)
 }
 
 func (t *transaction) UpdatePool(p pool.Pool) error {
@@ -62,6 +67,22 @@ func (t *transaction) UpdatePool(p pool.Pool) error {
 		return fmt.Errorf("update pool %q: %w", p.Name, err)
 	case n == 0:
 		return fmt.Errorf("update pool %s: %w", p.UID, ErrNotFound)
+	}
+	return t.putLabels(p)
+}
+
+// putLabels makes the pool be found by the labels that it has now.
+func (t *transaction) putLabels(p pool.Pool) error {
+	if _, err := t.exec(deleteLabels, p.UID); err != nil {
+		return fmt.Errorf("update the labels of pool %q: %w", p.Name, err)
+	}
+	if p.Phase == pool.PhaseDestroyed {
+		return nil
+	}
+	for k, v := range p.Spec.Labels {
+		if _, err := t.exec(insertLabel, k, v, p.UID); err != nil {
+			return fmt.Errorf("update the labels of pool %q: %w", p.Name, err)
+		}
 	}
 	return nil
 }
@@ -79,11 +100,13 @@ func (t *transaction) InsertRevision(r pool.Revision) error {
 
 func (t *transaction) PutWorkers(workers ...pool.Worker) error {
 	for _, w := range workers {
+		w.Marks = pool.Marks{}
 		data, err := record(w)
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(putWorker, w.ID, w.PoolUID, w.State.Ended(), micros(w.CreatedAt), micros(w.EndedAt), data); err != nil {
+		if _, err := t.exec(putWorker, w.ID, w.PoolUID, w.State.Ended(), micros(w.CreatedAt), micros(w.EndedAt), data,
+			w.TemplateHash, w.Leasable(), w.Slots); err != nil {
 			return fmt.Errorf("put worker %s: %w", w.ID, err)
 		}
 	}
@@ -146,7 +169,7 @@ func (t *transaction) AppendEvents(events ...pool.Event) error {
 }
 
 func (t *transaction) PutIdempotentReply(r IdempotentReply) error {
-	if _, err := t.exec(putReply, r.Author, r.Key, r.RequestHash, r.OperationID, micros(r.CreatedAt)); err != nil {
+	if _, err := t.exec(putReply, r.Author, r.Key, r.RequestHash, r.Answered, micros(r.CreatedAt)); err != nil {
 		return fmt.Errorf("put the reply to idempotency key %q of %s: %w", r.Key, r.Author, err)
 	}
 	return nil
