@@ -96,7 +96,14 @@ func (c *controller) takeUp(ctx context.Context, w pool.Worker, f runtime.Found,
 	if instance.PID == 0 && runs { // else what was found may only be something that the worker started
 		instance = f.Instance
 	}
-	if instance.PID == 0 {
+	switch {
+	case instance.PID == 0 && runs: // a failed launch is swept after
+		c.tell(fact{
+			kind: factLaunchFailed, workerID: w.ID, at: now,
+			text: "the manager ended while the worker was started, and only what the worker has started is left",
+		})
+		return nil
+	case instance.PID == 0:
 		c.takeUpLaunch(w)
 		return nil
 	}

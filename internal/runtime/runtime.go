@@ -28,7 +28,8 @@ type Launch struct {
 	Template pool.WorkerTemplate
 }
 
-// Found is an instance that List has found.
+// Found is an instance that List has found. Its pid is 0 if something lives that the worker has started, and
+// nobody knows which process the worker was: it has ended.
 type Found struct {
 	WorkerID string
 	PoolUID  string

@@ -238,7 +238,11 @@ func startLimbo(t *testing.T, r *Runtime, worker string) (pid int) {
 	log := filepath.Join(r.logs.dir, testPool, worker+logSuffix)
 	require.NoError(t, os.MkdirAll(filepath.Dir(log), 0o700))
 	dir := t.TempDir()
-	cmd := exec.Command("sh", "-c", `setsid "$0" 9>>"$1" &`, self, log)
+	null, err := os.OpenFile(os.DevNull, stdinFlags, 0)
+	require.NoError(t, err)
+	defer null.Close()
+	cmd := exec.Command("sh", "-c", `setsid "$0" 9>>"$1" <&3 3<&- &`, self, log)
+	cmd.ExtraFiles = []*os.File{null}
 	environ := newEnvironment(launchOf(worker), r.identity, r.base, nil).variables
 	cmd.Env = append(os.Environ(), roleVariable+"="+roleLimbo, dirVariable+"="+dir, linesVar+"="+strings.Join(environ, "\n"))
 	require.NoError(t, cmd.Run())

@@ -177,7 +177,7 @@ func TestKillAndSweepSpareWhatIsNotVerifiablyTheWorkers(t *testing.T) {
 		"what has the pid of the instance by now":    0,
 		"what is in the session of that other there": 0,
 	}
-	instance := launch(t, r, launchOf("w", "sh", "-c", "env -i setsid sh -c 'echo $$; exec sleep 1000' & while [ ! -s /proc/$$/fd/1 ]; do sleep 0.01; done; echo done; exit 0"))
+	instance := launch(t, r, launchOf("w", "sh", "-c", "env -i setsid sh -c 'echo $$; exec sleep 1000 >/dev/null 2>&1' & while [ ! -s /proc/$$/fd/1 ]; do sleep 0.01; done; echo done; exit 0"))
 	spared["what left the session and the variables"] = pids(t, r, "w")[0]
 	next(t, r)
 

@@ -18,8 +18,9 @@ import (
 // What writes to a log of another data directory is not listed, though it may carry this manager's id.
 //
 // The instance is the one that was noted when it was started. It may have ended: then what is left of it
-// is for a sweep. Without a note it is the oldest leader of a session; if the true one is dead and has left
-// another leader, that is what is found. The caller tells them apart by the instance it recorded.
+// is for a sweep. Without a note it is the oldest leader of a session that has kept the standard input it
+// was started with, as a worker mostly does, and what it puts in the background mostly does not: that keeps
+// a worker whatever it executes. If there is none the instance is not known, and its pid is 0.
 //
 // The identity of a worker that has overwritten its environment ends in an empty incarnation.
 func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
@@ -60,6 +61,7 @@ func (r *Runtime) found(procs []proc) (map[string]runtime.Found, error) {
 	slices.SortStableFunc(procs, func(a, b proc) int { return cmp.Compare(a.start, b.start) })
 	disputed := r.disputed(procs)
 	found := map[string]runtime.Found{}
+	leaders := map[string][]proc{}
 	for _, p := range procs {
 		m, ok := r.descent(p, disputed)
 		if p.zombie || !ok {
@@ -72,10 +74,10 @@ func (r *Runtime) found(procs []proc) (map[string]runtime.Found, error) {
 		if f.PoolName == "" && m.pool != "" { // not of one that has overwritten its environment
 			f.PoolName, f.Identity, f.Instance.Ports = m.pool, m.identity, m.ports
 		}
-		if f.Instance.PID == 0 && p.leads() {
-			f.Instance.BootID, f.Instance.PID, f.Instance.StartTime = r.bootID, p.pid, p.start
-		}
 		found[m.worker] = f
+		if p.leads() {
+			leaders[m.worker] = append(leaders[m.worker], p)
+		}
 	}
 	noted, err := r.notes.read(r.bootID)
 	if err != nil {
@@ -84,10 +86,11 @@ func (r *Runtime) found(procs []proc) (map[string]runtime.Found, error) {
 	for id, f := range found {
 		if instance, ok := noted[id]; ok {
 			f.Instance = instance
-			found[id] = f
+		} else if i := slices.IndexFunc(leaders[id], func(p proc) bool { return hasGivenInput(p.pid) }); i >= 0 {
+			f.Instance.BootID, f.Instance.PID, f.Instance.StartTime = r.bootID, leaders[id][i].pid, leaders[id][i].start
 		}
+		found[id] = f
 	}
-	maps.DeleteFunc(found, func(_ string, f runtime.Found) bool { return f.Instance.PID == 0 })
 	return found, nil
 }
 

@@ -16,8 +16,8 @@ import (
 
 // notes say which process a worker was started as. One is written as soon as the process runs, long before
 // the store has recorded it: a manager that is killed in between would otherwise find, of a worker that has
-// ended meanwhile, only what it has started, and nothing tells a child that leads a session of its own from
-// the worker. Some microseconds remain between the start and the note.
+// ended meanwhile, only what it has started, and little tells a child that leads a session of its own from
+// the worker. From the fork to the note a millisecond remains, for which List has a rule of its own.
 //
 // All are lines of one file, in the order of the launches. Making a file for each would cost as much as
 // making its log, which on a busy disk is more than the launch itself. Notes count only for the boot in

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,7 +42,7 @@ func TestAnUnrecordedWorkerThatHasEndedIsNotMistakenForWhatItStarted(t *testing.
 	}
 }
 
-func TestWithoutALegibleNoteOfThisBootTheOldestLeaderIsTheWorker(t *testing.T) {
+func TestWithoutALegibleNoteOfThisBootTheWorkerIsKnownByItsInput(t *testing.T) {
 	for name, note := range map[string]string{
 		"none":            "",
 		"cut short":       "\n{\"worker\":\"w\",\"boot_id\":\"",
@@ -50,7 +51,7 @@ func TestWithoutALegibleNoteOfThisBootTheOldestLeaderIsTheWorker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			first := openRuntime(t, dir)
-			instance := launch(t, first, launchOf("w", "sh", "-c", "setsid sleep 1000 & echo done; wait"))
+			instance := launch(t, first, launchOf("w", "sh", "-c", "setsid sleep 1000 & echo done; exec env sleep 1000"))
 			output(t, first, "w")
 			require.NoError(t, first.Close())
 			require.NoError(t, os.WriteFile(first.notes.path, []byte(note), 0o600))
@@ -58,6 +59,37 @@ func TestWithoutALegibleNoteOfThisBootTheOldestLeaderIsTheWorker(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, found, 1)
 			require.Equal(t, instance, found[0].Instance)
+		})
+	}
+}
+
+// A manager that is killed between fork and note leaves neither a record nor a note.
+func TestWhatAnUnknownWorkerLeftIsNotMistakenForItAndIsEnded(t *testing.T) {
+	for _, c := range []struct{ name, script string }{
+		{"in a session of its own", "setsid sh -c 'echo $$; echo done; exec sleep 1000' & exit 1"},
+		{"in the worker's session", "sleep 1000 & echo $!; echo done; exit 1"},
+		{"without the variables", "env -i /bin/sleep 1000 & echo $!; echo done; exit 1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			first := openRuntime(t, dir)
+			launch(t, first, launchOf("w", "sh", "-c", c.script))
+			bystander := launch(t, first, launchOf("bystander", "sleep", "1000"))
+			left := pids(t, first, "w")[0]
+			next(t, first)
+			require.NoError(t, first.Close())
+			require.NoError(t, os.Remove(first.notes.path))
+
+			r := openRuntime(t, dir)
+			found, err := r.List(t.Context())
+			require.NoError(t, err)
+			i := slices.IndexFunc(found, func(f runtime.Found) bool { return f.WorkerID == "w" })
+			require.Zero(t, found[i].Instance.PID)
+			n, err := r.Sweep(t.Context(), "w", found[i].Instance)
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			require.False(t, lives(left))
+			require.True(t, lives(bystander.PID))
 		})
 	}
 }

@@ -5,6 +5,8 @@ package process
 import (
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // origin is what a process's output tells of where it comes from: its standard output or error is a
@@ -24,6 +26,11 @@ func (o origin) ownLog(worker string) bool { return o.own && worker != "" && o.w
 // othersLog says that the process writes to that worker's log in another data directory: it is that
 // one's, whatever its environment says.
 func (o origin) othersLog(worker string) bool { return !o.own && worker != "" && o.worker == worker }
+
+// stdinFlags are what a worker's standard input is opened with. To append means nothing for reading, and
+// nobody else does both: by that what a worker has inherited from the manager is told from what it, or a
+// shell that puts a command in the background, has opened for its children.
+const stdinFlags = unix.O_RDONLY | unix.O_APPEND
 
 const deletedSuffix = " (deleted)"
 

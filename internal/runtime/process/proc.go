@@ -39,6 +39,7 @@ func (p proc) leads() bool { return p.pid == p.session }
 //	clock() int64                               now, in the unit of start times
 //	bootID() (string, error)
 //	originOf(pid, logs) origin                  what its standard output or error tells
+//	hasGivenInput(pid) bool                     whether its standard input is what workers are given
 //	tcpSocket() (int, error)
 //	ephemeralPorts() (first, last int)          which ports outgoing connections are given
 //	setLock                                     how to lock a part of a file

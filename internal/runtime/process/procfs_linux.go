@@ -293,6 +293,25 @@ func originAt(fds, dir string) (o origin, open bool) {
 	return origin{}, open
 }
 
+// hasGivenInput says that a process's standard input is the one that workers are started with.
+func hasGivenInput(pid int) bool {
+	place := "/proc/" + strconv.Itoa(pid)
+	text, err := os.ReadFile(place + "/fdinfo/0")
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = os.ReadFile(place + "/" + livingThread(pid) + "fdinfo/0")
+	}
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if flags, ok := strings.CutPrefix(line, "flags:"); ok {
+			n, err := strconv.ParseUint(strings.TrimSpace(flags), 8, 64)
+			return err == nil && n&(unix.O_ACCMODE|unix.O_APPEND) == stdinFlags
+		}
+	}
+	return false
+}
+
 func sameFile(a, b string) bool {
 	one, err := os.Stat(a)
 	if err != nil {

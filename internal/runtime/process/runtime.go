@@ -33,7 +33,7 @@ type Runtime struct {
 	base      base
 	log       hclog.Logger
 
-	null    int // /dev/null
+	null    int // /dev/null, opened with stdinFlags
 	inherit inheritance
 	forks   chan struct{} // bounds forks under way: each keeps a thread until its program runs
 	watcher *watcher
@@ -91,7 +91,7 @@ func Open(cfg Config) (_ *Runtime, err error) {
 	if r.inherit, err = detach(); err != nil {
 		return nil, err
 	}
-	if r.null, err = unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+	if r.null, err = unix.Open(os.DevNull, stdinFlags|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open %s: %w", os.DevNull, err)
 	}
 	dir, err := filepath.Abs(cfg.DataDir)
