@@ -36,7 +36,7 @@ type Manager struct {
 	DataDir     string    `json:"data_dir"`
 	Embedded    bool      `json:"embedded" doc:"Whether it ends by itself some time after its last pool is gone"`
 	Pools       int       `json:"pools" doc:"Pools that are not destroyed"`
-	Foreign     []Foreign `json:"foreign" doc:"Instances under its identity that its store does not know"`
+	Foreign     []Foreign `json:"foreign" doc:"Instances under its identity or of its data directory that its store does not know"`
 }
 
 // Foreign is an instance that nobody but a person may stop.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -33,9 +34,11 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 	c.state.vacancies = vacanciesOf(c.state.workers, ended)
 	c.m.config.Runtime.KeepLogs(c.uid, c.state.pool.Spec.Logs)
 
-	running := map[string]runtime.Found{}
+	running := map[string]runtime.Found{} // under this manager's id
 	for _, f := range found {
-		running[f.WorkerID] = f
+		if c.m.owns(f) {
+			running[f.WorkerID] = f
+		}
 	}
 	for _, w := range c.state.workers {
 		f, runs := running[w.ID]
@@ -45,7 +48,7 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 		}
 	}
 	for _, f := range found {
-		if _, stray := running[f.WorkerID]; !stray {
+		if _, stray := running[f.WorkerID]; !stray && c.m.owns(f) {
 			continue
 		}
 		if err := c.m.stray(ctx, f); err != nil {
@@ -56,6 +59,11 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 		c.state.unswept[w.ID] = w
 	}
 	return nil
+}
+
+// owns says that an instance carries this manager's id, of whatever incarnation.
+func (m *Manager) owns(f runtime.Found) bool {
+	return strings.HasPrefix(f.Identity, m.Identity().ManagerID+"/")
 }
 
 // recoverChecks finds the specs that old workers were checked by: a revision that changed the template too
@@ -88,7 +96,14 @@ func (c *controller) takeUp(ctx context.Context, w pool.Worker, f runtime.Found,
 	if instance.PID == 0 && runs { // else what was found may only be something that the worker started
 		instance = f.Instance
 	}
-	if instance.PID == 0 {
+	switch {
+	case instance.PID == 0 && runs: // a failed launch is swept after
+		c.tell(fact{
+			kind: factLaunchFailed, workerID: w.ID, at: now,
+			text: "the manager ended while the worker was started, and only what the worker has started is left",
+		})
+		return nil
+	case instance.PID == 0:
 		c.takeUpLaunch(w)
 		return nil
 	}

@@ -330,3 +330,44 @@ func TestWhatALaunchBeforeARestartLeftRunningIsEndedWhenTheNextOneIsHopeless(t *
 		require.Empty(t, s.world.leftRunning())
 	})
 }
+
+func TestAnotherManagersInstanceIsNobodysWhateverItsWorkerIsCalled(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(0)).Pool.UID
+		s.close()
+		s.write(func(tx store.Writer) error {
+			return tx.PutWorkers(pool.Worker{ID: "w_both", PoolUID: uid, State: pool.WorkerPending, Revision: 1, TemplateHash: "old", CreatedAt: time.Now()})
+		})
+		s.world.forge(runtime.Found{WorkerID: "w_both", PoolUID: uid, PoolName: "web", Identity: otherStore})
+		s.open()
+		s.pass(time.Minute)
+		require.Empty(t, s.living("web"), "the launch that was journaled has failed")
+		require.Len(t, s.m.Foreign(t.Context()), 1)
+		require.Empty(t, s.world.asked("w_both"))
+	})
+}
+
+func TestWhatAnUnknownInstanceLeftIsEndedAndReplaced(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		created := s.created(spec(1))
+		s.close()
+		s.world.forge(runtime.Found{WorkerID: "w_unknown", PoolUID: created.Pool.UID, PoolName: "web", Identity: s.journal.Identity().String()})
+		s.world.instances["w_unknown"].found.Instance = pool.Instance{}
+		s.write(func(tx store.Writer) error {
+			p, err := tx.Pool(created.Pool.UID)
+			if err != nil {
+				return err
+			}
+			p.Spec = spec(2)
+			p.Generation++
+			return errors.Join(tx.UpdatePool(p), tx.PutWorkers(pool.Worker{
+				ID: "w_unknown", PoolUID: p.UID, State: pool.WorkerPending, Revision: 1, TemplateHash: p.Target(), CreatedAt: time.Now(),
+			}))
+		})
+		s.open()
+		s.pass(time.Minute)
+		require.Equal(t, pool.WorkerFailed, s.worker("w_unknown").State)
+		require.NotContains(t, s.world.running(), "w_unknown", "it is swept")
+		require.Len(t, s.living("web"), 2)
+	})
+}

@@ -221,10 +221,10 @@ func (w *world) end(i *instance, exit pool.Exit) {
 
 func (c *connection) Sweep(_ context.Context, workerID string, known pool.Instance) (n int, err error) {
 	err = c.call("sweep", workerID, false, func() error {
-		if _, err := c.find(workerID, known); err == nil {
+		if _, err := c.find(workerID, known); err == nil && known.PID != 0 {
 			return fmt.Errorf("process %d still runs", known.PID)
 		}
-		if i := c.instances[workerID]; i != nil && known.PID == 0 { // all that carries the worker's id
+		if i := c.instances[workerID]; i != nil && known.PID == 0 && i.found.Identity != otherStore { // all of ours that carries the worker's id
 			c.end(i, pool.Exit{Signal: "KILL"})
 		}
 		if c.sweeping != nil {

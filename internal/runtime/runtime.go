@@ -28,7 +28,8 @@ type Launch struct {
 	Template pool.WorkerTemplate
 }
 
-// Found is an instance that carries the manager's identity.
+// Found is an instance that List has found. Its pid is 0 if something lives that the worker has started, and
+// nobody knows which process the worker was: it has ended.
 type Found struct {
 	WorkerID string
 	PoolUID  string
@@ -80,8 +81,10 @@ type Runtime interface {
 	// Sweep ends what an ended instance left running, and returns how many processes that was. Of a worker
 	// whose instance was never known, given as the zero Instance, it ends all that carries its id.
 	Sweep(ctx context.Context, workerID string, instance pool.Instance) (int, error)
-	// List finds the instances that carry this manager's id, of whatever incarnation. An error means that
-	// the world is unknown, never that it is empty.
+	// List finds the instances that carry this manager's id, of whatever incarnation, or that are of its
+	// data directory whatever id they carry: the store may have been lost. An instance that has ended is
+	// found while something lives that it has started. An error means that the world is unknown, never that
+	// it is empty.
 	List(ctx context.Context) ([]Found, error)
 	// Ended delivers the end of every launched and adopted instance once, as soon as it happens: that may
 	// be before Launch has returned. Close closes the channel.

@@ -19,6 +19,7 @@ var errAbandoned = errors.New("the change ended without returning")
 // caller's.
 type committer struct {
 	session *session
+	ready   func() error // errs if what is committed now would be lost
 	queue   chan *turn
 	ended   chan struct{}
 }
@@ -31,8 +32,8 @@ type turn struct {
 	err     error             // why it was undone
 }
 
-func startCommitter(s *session) *committer {
-	c := &committer{session: s, queue: make(chan *turn), ended: make(chan struct{})}
+func startCommitter(s *session, ready func() error) *committer {
+	c := &committer{session: s, ready: ready, queue: make(chan *turn), ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
 		for first := range c.queue {
@@ -108,6 +109,9 @@ func (c *committer) transact(first *turn) ([]*turn, error) {
 		if err := c.attempt(t); err != nil {
 			return turns, err
 		}
+	}
+	if err := c.ready(); err != nil {
+		return turns, err
 	}
 	if err := c.run("COMMIT"); err != nil {
 		return turns, fmt.Errorf("commit: %w", err)

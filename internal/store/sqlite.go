@@ -33,6 +33,7 @@ const (
 type sqliteStore struct {
 	identity Identity
 	lock     *flock.Flock
+	files    files
 	writing  *sql.DB
 	reading  *sql.DB
 	commits  *committer
@@ -95,7 +96,11 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteStore, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.commits = startCommitter(writer)
+	// The log, too, stays the same file as long as a connection is open.
+	if s.files, err = lookAtFiles(path, path+"-wal"); err != nil {
+		return nil, errors.Join(err, writer.close())
+	}
+	s.commits = startCommitter(writer, s.files.inPlace)
 	return s, nil
 }
 
@@ -185,6 +190,9 @@ func (s *sqliteStore) View(ctx context.Context, read func(Reader) error) (err er
 	}
 	defer func() { s.views <- reader }()
 	if reader == nil {
+		if err := s.files.inPlace(); err != nil { // it would open others, and make what is missing
+			return fmt.Errorf("open a connection: %w", err)
+		}
 		if reader, err = openSession(ctx, s.reading, explainSQLite); err != nil {
 			return fmt.Errorf("open a connection: %w", err)
 		}

@@ -251,3 +251,59 @@ func messages(t testing.TB, s store.Store) (messages []string) {
 	}))
 	return messages
 }
+
+func TestAStoreWhoseFileIsNotInPlaceAcceptsNothing(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(t *testing.T, path string)
+		says   string
+	}{
+		{"removed", func(t *testing.T, path string) {
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				require.NoError(t, os.Rename(path+suffix, path+".away"+suffix))
+			}
+		}, "store.db was removed while the manager ran: put the file back, or restart the manager"},
+		{"replaced", func(t *testing.T, path string) {
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.Rename(path, path+".away"))
+			require.NoError(t, os.WriteFile(path, content, 0o600))
+		}, "store.db was replaced while the manager ran"},
+		{"without its log", func(t *testing.T, path string) {
+			require.NoError(t, os.Rename(path+"-wal", path+".away-wal"))
+		}, "store.db-wal was removed while the manager ran"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "store.db")
+			s := openSQLite(t, path)
+			appendEvent(t, s, "before")
+			c.change(t, path)
+			for range 2 {
+				err := s.Update(t.Context(), func(w store.Writer) error {
+					return w.AppendEvents(pool.Event{PoolUID: "p", Message: "lost"})
+				})
+				require.ErrorIs(t, err, store.ErrUnwritable)
+				require.ErrorContains(t, err, c.says)
+			}
+			for range 20 { // on connections that are open already, and on new ones
+				err := s.View(t.Context(), func(r store.Reader) error {
+					events, err := r.Events("p", 0, 0)
+					require.Len(t, events, 1)
+					return err
+				})
+				if err != nil {
+					require.ErrorContains(t, err, c.says)
+				}
+			}
+
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				if _, err := os.Stat(path + ".away" + suffix); err == nil {
+					require.NoError(t, os.Rename(path+".away"+suffix, path+suffix))
+				}
+			}
+			appendEvent(t, s, "after")
+			closeStore(t, s)
+			require.Equal(t, []string{"before", "after"}, messages(t, openSQLite(t, path)))
+		})
+	}
+}

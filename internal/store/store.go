@@ -14,7 +14,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrNameTaken: another pool that is not destroyed has the name.
 	ErrNameTaken = errors.New("the name is taken")
-	// ErrUnwritable: nothing can be written at the moment: the disk is full, read-only or failing.
+	// ErrUnwritable: nothing can be written at the moment: the disk is full, read-only or failing, or the
+	// store's file is not in its place any more.
 	// Nothing was changed; once the cause is gone the same store works again.
 	ErrUnwritable = errors.New("the store cannot be written")
 	// ErrInUse: another manager has the store open.

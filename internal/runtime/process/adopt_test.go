@@ -99,7 +99,7 @@ func TestASecondRuntimeAdoptsWhatAClosedOneLaunched(t *testing.T) {
 	require.Equal(t, pool.Exit{Signal: "TERM"}, next(t, second).Exit)
 }
 
-func TestListFindsTheMainProcessesOfThisManagersWorkersOnly(t *testing.T) {
+func TestListFindsTheInstancesOfThisManagersWorkersOnly(t *testing.T) {
 	dir := t.TempDir()
 	r := openRuntime(t, dir)
 	want := map[string]pool.Instance{}
@@ -129,6 +129,10 @@ func TestListFindsTheMainProcessesOfThisManagersWorkersOnly(t *testing.T) {
 	ended := launch(t, r, launchOf("ended", "sh", "-c", "sleep 1000 & exit 0"))
 	require.Equal(t, "ended", next(t, r).WorkerID)
 	require.True(t, gone(ended.PID))
+	want["ended"] = ended // for a sweep of what it left
+	over := launch(t, r, launchOf("over", "true"))
+	require.Equal(t, "over", next(t, r).WorkerID)
+	require.True(t, gone(over.PID))
 
 	// A Runtime that has launched nothing itself must find the same.
 	fresh := openRuntime(t, dir)
@@ -234,7 +238,11 @@ func startLimbo(t *testing.T, r *Runtime, worker string) (pid int) {
 	log := filepath.Join(r.logs.dir, testPool, worker+logSuffix)
 	require.NoError(t, os.MkdirAll(filepath.Dir(log), 0o700))
 	dir := t.TempDir()
-	cmd := exec.Command("sh", "-c", `setsid "$0" 9>>"$1" &`, self, log)
+	null, err := os.OpenFile(os.DevNull, stdinFlags, 0)
+	require.NoError(t, err)
+	defer null.Close()
+	cmd := exec.Command("sh", "-c", `setsid "$0" 9>>"$1" <&3 3<&- &`, self, log)
+	cmd.ExtraFiles = []*os.File{null}
 	environ := newEnvironment(launchOf(worker), r.identity, r.base, nil).variables
 	cmd.Env = append(os.Environ(), roleVariable+"="+roleLimbo, dirVariable+"="+dir, linesVar+"="+strings.Join(environ, "\n"))
 	require.NoError(t, cmd.Run())

@@ -41,14 +41,18 @@ type table struct {
 	procs     []proc
 	bySession map[int][]int    // indexes of procs
 	byWorker  map[string][]int // of those that carry a worker's id
+	byLog     map[string][]int // of those that write to a worker's log in this data directory
 }
 
 func newTable(procs []proc) table {
-	t := table{procs, map[int][]int{}, map[string][]int{}}
+	t := table{procs, map[int][]int{}, map[string][]int{}, map[string][]int{}}
 	for i, p := range procs {
 		t.bySession[p.session] = append(t.bySession[p.session], i)
 		if p.marks.worker != "" {
 			t.byWorker[p.marks.worker] = append(t.byWorker[p.marks.worker], i)
+		}
+		if p.origin.own {
+			t.byLog[p.origin.worker] = append(t.byLog[p.origin.worker], i)
 		}
 	}
 	return t

@@ -4,7 +4,7 @@ import "github.com/hashicorp/go-hclog"
 
 // Config says for which manager a Runtime works.
 type Config struct {
-	// DataDir is where logs are kept: DataDir/logs/<pool uid>/<worker id>.log.
+	// DataDir is where logs are kept, DataDir/logs/<pool uid>/<worker id>.log, and notes of what was started.
 	DataDir string
 	// Identity is "<manager id>/<incarnation>"; workers carry it.
 	Identity string

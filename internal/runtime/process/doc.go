@@ -15,13 +15,20 @@
 // on Linux) that was opened before its start time was compared, so a pid that belongs to somebody else by
 // now is never touched. On macOS, which has no such handle, the comparison comes right before the act.
 // After a crash between fork and record a worker is found by the variables in its environment, or, if it
-// has overwritten them, by the log file its output goes to.
+// has overwritten them, by the log file its output goes to; a note of its pid, made at its start, tells it
+// from what it has started.
+//
+// The log file counts for more than the variables. What writes to a log of this data directory is found
+// whatever manager it names, because the store may have been lost and begun anew; what writes to that of
+// another is never touched, because that is a copy with a manager of its own. Where a worker has redirected
+// its output, and on macOS, there are only the variables.
 //
 // # What belongs to a worker
 //
 // The processes of its session, and those that carry its id and its manager's id in their environment. A
 // session is only believed to be the worker's while something proves it: the living leader, a member that
-// carries the id, or a member older than the last moment at which the leader was known to hold its pid.
+// carries the id or writes to the worker's log, or a member older than the last moment at which the leader
+// was known to hold its pid.
 // A process that has left the session and dropped the variables is out of reach; so is, as far as signals
 // go, one that has become another user's.
 //

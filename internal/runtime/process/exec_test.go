@@ -169,7 +169,7 @@ func TestWhatACommandHasStartedEndsWithIt(t *testing.T) {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
 			r := openRuntime(t, t.TempDir())
-			l := launchOf("w", "sleep", "1000")
+			l := launchOf("w-"+strings.ReplaceAll(behaviour, " ", "-"), "sleep", "1000") // its own: a namesake in another directory would be a copy
 			l.Template.WorkingDir = t.TempDir()
 			instance := launch(t, r, l)
 			_, err := beside(t, r, l, instance, c.within, c.script)

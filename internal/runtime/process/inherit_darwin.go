@@ -41,13 +41,3 @@ func detach() (inheritance, error) {
 func (inheritance) fork(start func() error) error { return start() }
 
 func (in inheritance) close() { signal.Stop(in.ignored) }
-
-func tcpSocket() (int, error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	if err == nil {
-		unix.CloseOnExec(fd)
-	}
-	return fd, err
-}

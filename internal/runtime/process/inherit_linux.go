@@ -90,7 +90,3 @@ func (in inheritance) fork(start func() error) error {
 }
 
 func (in inheritance) close() { signal.Stop(in.ignored) }
-
-func tcpSocket() (int, error) {
-	return unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-}

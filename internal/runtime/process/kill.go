@@ -114,7 +114,8 @@ func (r *Runtime) claimOf(workerID string, instance pool.Instance) claim {
 	if other := r.anyWorker(workerID); other != nil && !same(other.instance, instance) {
 		c.marked = false
 	}
-	if instance.BootID != r.bootID || instance.PID <= 0 {
+	c.unknown = instance.PID <= 0
+	if instance.BootID != r.bootID || c.unknown {
 		return c
 	}
 	c.pid, c.start = instance.PID, instance.StartTime

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -107,6 +108,50 @@ func TestSweepByAManagerThatDidNotSeeTheEndFindsTheSessionByItsMembers(t *testin
 	require.Equal(t, len(children), n)
 }
 
+// bare waits until processes have dropped their environment.
+func bare(t *testing.T, pids ...int) {
+	t.Helper()
+	for _, pid := range pids {
+		eventually(t, "it has dropped its environment", func() bool {
+			environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+			require.NoError(t, err)
+			return len(environ) == 0
+		})
+	}
+}
+
+// If nothing carries the variables, the log is the proof, and of the session's other members too.
+func TestSweepByAManagerThatDidNotSeeTheEndFindsTheSessionByItsLog(t *testing.T) {
+	for _, c := range []struct {
+		name, shell string
+		proven      bool
+	}{
+		{"both outputs", "env -i /bin/sleep 1000 & echo $!", true},
+		{"the standard error alone", "env -i /bin/sleep 1000 >/dev/null & echo $!", true},
+		{"of none", "true", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			first := openRuntime(t, dir)
+			instance := launch(t, first, launchOf("w", "sh", "-c", c.shell+"; env -i /bin/sleep 1000 >/dev/null 2>&1 & echo $!; echo done; wait"))
+			children := pids(t, first, "w")
+			bare(t, children...)
+			require.NoError(t, first.Signal(t.Context(), "w", instance, "KILL"))
+			next(t, first)
+
+			second := openRuntime(t, dir)
+			n, err := second.Sweep(t.Context(), "w", instance)
+			require.NoError(t, err)
+			for _, pid := range children {
+				require.Equal(t, c.proven, !lives(pid))
+			}
+			if c.proven {
+				require.Equal(t, len(children), n)
+			}
+		})
+	}
+}
+
 func TestKillAndSweepSpareWhatIsNotVerifiablyTheWorkers(t *testing.T) {
 	dir := t.TempDir()
 	r := openRuntime(t, dir)
@@ -132,7 +177,7 @@ func TestKillAndSweepSpareWhatIsNotVerifiablyTheWorkers(t *testing.T) {
 		"what has the pid of the instance by now":    0,
 		"what is in the session of that other there": 0,
 	}
-	instance := launch(t, r, launchOf("w", "sh", "-c", "env -i setsid sh -c 'echo $$; exec sleep 1000' & while [ ! -s /proc/$$/fd/1 ]; do sleep 0.01; done; echo done; exit 0"))
+	instance := launch(t, r, launchOf("w", "sh", "-c", "env -i setsid sh -c 'echo $$; exec sleep 1000 >/dev/null 2>&1' & while [ ! -s /proc/$$/fd/1 ]; do sleep 0.01; done; echo done; exit 0"))
 	spared["what left the session and the variables"] = pids(t, r, "w")[0]
 	next(t, r)
 

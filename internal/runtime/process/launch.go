@@ -63,7 +63,11 @@ func (r *Runtime) start(ctx context.Context, w *worker, l runtime.Launch) (err e
 		return err
 	}
 	p, err := look(pid) // it is not reaped before it is watched, so its pid is its own
-	w.run(h, pool.Instance{BootID: r.bootID, PID: pid, StartTime: p.start, Ports: chosen}, clock())
+	instance := pool.Instance{BootID: r.bootID, PID: pid, StartTime: p.start, Ports: chosen}
+	if err == nil {
+		r.note(w.id, instance)
+	}
+	w.run(h, instance, clock())
 	if err == nil {
 		err = r.watch(w)
 	}
@@ -75,6 +79,13 @@ func (r *Runtime) start(ctx context.Context, w *worker, l runtime.Launch) (err e
 	}
 	w.settle(nil)
 	return nil
+}
+
+// note makes sure, as far as the disk allows, that a worker is recognized whose record gets lost.
+func (r *Runtime) note(worker string, instance pool.Instance) {
+	if err := r.notes.add(worker, instance); err != nil {
+		r.log.Warn("cannot note which process a worker is: if the manager were killed now, it might be mistaken for one that it has started", "worker", worker, "error", err)
+	}
 }
 
 // fork starts the worker's process.

@@ -9,16 +9,20 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
-// List finds the leaders of sessions that carry a worker's id and this manager's. Of several with one id
-// the oldest is the instance: the others are what it has started. If the true one is dead and left another
-// leader, that is what is found; the caller tells them apart by the instance it recorded.
+// List finds the workers of which anything lives: a process that carries a worker's id and this manager's,
+// or one whose output is a worker's log in this data directory, whatever its environment says. The second
+// are of a store that was lost, if they name another manager; that is the identity they are found under.
+// What writes to a log of another data directory is not listed, though it may carry this manager's id.
 //
-// The identity of a worker that has overwritten its environment ends in an empty incarnation, and its
-// ports are not known.
+// The instance is the one that was noted when it was started. It may have ended: then what is left of it
+// is for a sweep. Without a note it is the oldest leader of a session that has kept the standard input it
+// was started with, as a worker mostly does, and what it puts in the background mostly does not: that keeps
+// a worker whatever it executes. If there is none the instance is not known, and its pid is 0.
+//
+// The identity of a worker that has overwritten its environment ends in an empty incarnation.
 func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 	ctx, done, err := r.begin(ctx)
 	if err != nil {
@@ -30,7 +34,10 @@ func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", err)
 	}
-	found := r.found(all.procs)
+	found, err := r.found(all.procs)
+	if err != nil {
+		return nil, fmt.Errorf("list workers: %w", err)
+	}
 	// A worker that is watched is there, whatever has become of its environment.
 	for _, w := range before {
 		if w.signal(0) != nil {
@@ -49,48 +56,69 @@ func (r *Runtime) List(ctx context.Context) ([]runtime.Found, error) {
 }
 
 // found makes sense of a walk.
-func (r *Runtime) found(procs []proc) map[string]runtime.Found {
+func (r *Runtime) found(procs []proc) (map[string]runtime.Found, error) {
 	procs = slices.Clone(procs) // others have them too
 	slices.SortStableFunc(procs, func(a, b proc) int { return cmp.Compare(a.start, b.start) })
+	disputed := r.disputed(procs)
 	found := map[string]runtime.Found{}
-	marked := map[string]marks{} // also from what a worker has started
+	leaders := map[string][]proc{}
 	for _, p := range procs {
-		if p.zombie {
+		m, ok := r.descent(p, disputed)
+		if p.zombie || !ok || m.errand != "" { // an errand carries the id of a worker that is not found by it
 			continue
 		}
-		m := p.marks
-		if m.errand != "" {
-			continue // it leads a session and carries the id, but no worker is found by it
+		f, known := found[m.worker]
+		if !known {
+			f = runtime.Found{WorkerID: m.worker, PoolUID: m.poolUID, Identity: m.identity}
 		}
-		if m.worker != "" {
-			if m.manager() != r.managerID {
-				continue
-			}
-			marked[m.worker] = m
+		if f.PoolName == "" && m.pool != "" { // not of one that has overwritten its environment
+			f.PoolName, f.Identity, f.Instance.Ports = m.pool, m.identity, m.ports
 		}
-		if !p.leads() {
-			continue
+		found[m.worker] = f
+		if p.leads() {
+			leaders[m.worker] = append(leaders[m.worker], p)
 		}
-		if m.worker == "" {
-			poolUID, worker, ok := r.logs.owner(outputFile(p.pid))
-			if !ok {
-				continue
-			}
-			m = marks{worker: worker, poolUID: poolUID, identity: r.managerID + "/"}
-		}
-		if _, older := found[m.worker]; older {
-			continue
-		}
-		found[m.worker] = runtime.Found{
-			WorkerID: m.worker, PoolUID: m.poolUID, PoolName: m.pool, Identity: m.identity,
-			Instance: pool.Instance{BootID: r.bootID, PID: p.pid, StartTime: p.start, Ports: m.ports},
-		}
+	}
+	noted, err := r.notes.read(r.bootID)
+	if err != nil {
+		return nil, err
 	}
 	for id, f := range found {
-		if m, ok := marked[id]; ok && f.PoolName == "" {
-			f.PoolName, f.Identity, f.Instance.Ports = m.pool, m.identity, m.ports
-			found[id] = f
+		if instance, ok := noted[id]; ok {
+			f.Instance = instance
+		} else if i := slices.IndexFunc(leaders[id], func(p proc) bool { return hasGivenInput(p.pid) }); i >= 0 {
+			f.Instance.BootID, f.Instance.PID, f.Instance.StartTime = r.bootID, leaders[id][i].pid, leaders[id][i].start
+		}
+		found[id] = f
+	}
+	return found, nil
+}
+
+// disputed are the ids of workers that another copy of this data directory runs.
+func (r *Runtime) disputed(procs []proc) map[string]bool {
+	ids := map[string]bool{}
+	for _, p := range procs {
+		m := p.marks
+		if m.manager() != r.managerID || !p.origin.othersLog(m.worker) {
+			continue
+		}
+		ids[m.worker] = true
+		if p.leads() {
+			r.log.Warn("a worker of another copy of this data directory runs; it is left alone", "worker", m.worker, "pid", p.pid)
 		}
 	}
-	return found
+	return ids
+}
+
+// descent says which worker of this data directory a process is or comes from, as marks. The log decides,
+// and where it tells nothing the environment, unless another copy runs a worker of that id.
+func (r *Runtime) descent(p proc, disputed map[string]bool) (m marks, ok bool) {
+	m = p.marks
+	switch {
+	case m.worker == "":
+		return marks{worker: p.origin.worker, poolUID: p.origin.poolUID, identity: r.managerID + "/"}, p.origin.own
+	case p.origin.ownLog(m.worker):
+		return m, true
+	}
+	return m, m.manager() == r.managerID && !disputed[m.worker]
 }

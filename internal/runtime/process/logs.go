@@ -21,7 +21,10 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
-const logSuffix = ".log"
+const (
+	logsName  = "logs" // of the directory in a data directory
+	logSuffix = ".log"
+)
 
 // logs are the workers' output files: <worker id>.log, and rotated ones from <worker id>.log.1, the
 // newest, upwards.
@@ -49,14 +52,6 @@ func (l *logs) path(poolUID, worker string) (string, error) {
 		}
 	}
 	return filepath.Join(l.dir, poolUID, worker+logSuffix), nil
-}
-
-// owner says whose log a file is.
-func (l *logs) owner(file string) (poolUID, worker string, ok bool) {
-	rest, ok := strings.CutPrefix(file, l.dir+"/")
-	poolUID, name, nested := strings.Cut(rest, "/")
-	worker, isLog := strings.CutSuffix(name, logSuffix)
-	return poolUID, worker, ok && nested && isLog && !strings.Contains(worker, "/")
 }
 
 // open opens a worker's log for appending, so that it can be truncated under the worker. The caller

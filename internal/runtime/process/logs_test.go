@@ -4,7 +4,6 @@ package process
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,25 +158,4 @@ func TestRemovedLogsAreGoneAndOthersStay(t *testing.T) {
 	require.NoError(t, r.RemoveLogs(t.Context(), testPool), "again")
 	launch(t, r, launchOf("w", "sh", "-c", "echo done"))
 	output(t, r, "w")
-}
-
-func TestTheOwnerOfALogIsKnownByItsPath(t *testing.T) {
-	l := newLogs("/data/logs", hclog.NewNullLogger())
-	for _, c := range []struct{ path, want string }{
-		{"/data/logs/p1/w1.log", "p1 w1 true"},
-		{"/data/logs/p1/w1.log.1", "false"},
-		{"/data/logs/w1.log", "false"},
-		{"/data/logs/p1/x/w1.log", "false"},
-		{"/data/logs2/p1/w1.log", "false"},
-		{"", "false"},
-	} {
-		t.Run(c.path, func(t *testing.T) {
-			poolUID, worker, ok := l.owner(c.path)
-			got := "false"
-			if ok {
-				got = fmt.Sprintln(poolUID, worker, ok)
-			}
-			require.Equal(t, c.want, strings.TrimSpace(got))
-		})
-	}
 }

@@ -5,6 +5,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,14 +18,24 @@ const (
 	// portCooling is how long a port of an ended worker is passed over while there are others: clients
 	// may still know it.
 	portCooling = time.Minute
-	// portTries bounds the search. A port is refused only if a living worker holds it without using it.
+	// portTries bounds the search in each source. A port is refused only if a living worker holds it
+	// without using it.
 	portTries = 64
+
+	// firstPort and lastPort are the range to choose from: above the numbers that services have by
+	// registration, and below those that Linux and macOS give to outgoing connections, of which any
+	// could take a worker's port before it listens, or between two times that it does. Nomad's is the same.
+	firstPort, lastPort = 20000, 32000
 )
+
+// source takes any free port until release is called.
+type source func() (port int, release func(), err error)
 
 // ports chooses TCP ports. A chosen port belongs to its worker until that has ended.
 type ports struct {
-	// bind takes any free port until release is called.
-	bind func() (port int, release func(), err error)
+	// sources are asked in this order.
+	sources []source
+	host    *reservations
 
 	mu       sync.Mutex
 	held     map[int]string // worker by port
@@ -33,8 +44,8 @@ type ports struct {
 	cooling  []int // keys of released, oldest first
 }
 
-func newPorts() *ports {
-	return &ports{bind: bindAny, held: map[int]string{}, byWorker: map[string][]int{}, released: map[int]time.Time{}}
+func newPorts(host *reservations) *ports {
+	return &ports{sources: []source{bindSpare, bindAny}, host: host, held: map[int]string{}, byWorker: map[string][]int{}, released: map[int]time.Time{}}
 }
 
 // take chooses a port for each name.
@@ -58,40 +69,48 @@ func (p *ports) take(worker string, names []pool.Port, now time.Time) (map[strin
 	return chosen, nil
 }
 
-// choose returns a port that is free and that no living worker holds; one that was used lately only if
-// there seems to be no other. What is refused stays bound meanwhile, so that it is not offered again.
+// choose returns a port that is free and that no living worker and no other manager holds; one that was
+// used lately only if there seems to be no other. What is refused stays bound meanwhile, so that it is not
+// offered again.
 func (p *ports) choose() (int, error) {
+	fault := errors.New("living workers hold every one that the operating system offers")
 	used := 0
-	for range portTries {
-		port, release, err := p.bind()
-		if err != nil {
-			if used != 0 {
-				return used, nil
+	for _, bind := range p.sources {
+		for range portTries {
+			port, release, err := bind()
+			if err != nil {
+				fault = err
+				break
 			}
-			return 0, fmt.Errorf("no port is free: %w", err)
+			defer release()
+			_, held := p.held[port]
+			_, lately := p.released[port]
+			switch {
+			case held:
+			case lately:
+				used = port
+			case p.host.reserve(port):
+				return port, nil
+			}
 		}
-		defer release()
-		if _, ok := p.held[port]; ok {
-			continue
-		}
-		if _, ok := p.released[port]; !ok {
-			return port, nil
-		}
-		used = port
 	}
-	if used != 0 {
+	if used != 0 && p.host.reserve(used) {
 		return used, nil
 	}
-	return 0, errors.New("no port is free: living workers hold every one that the operating system offers")
+	return 0, fmt.Errorf("no port is free: %w", fault)
 }
 
-// hold reserves the ports of a worker that has them already.
-func (p *ports) hold(worker string, taken map[string]int) {
+// hold keeps the ports of a worker that has them already, and returns those that another manager holds too.
+func (p *ports) hold(worker string, taken map[string]int) (contested []int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, port := range taken {
+		if !p.host.reserve(port) {
+			contested = append(contested, port)
+		}
 		p.assign(worker, port)
 	}
+	return contested
 }
 
 // release gives up all ports of a worker that has ended.
@@ -111,6 +130,7 @@ func (p *ports) assign(worker string, port int) {
 func (p *ports) free(worker string, now time.Time) {
 	for _, port := range p.byWorker[worker] {
 		delete(p.held, port)
+		p.host.free(port)
 		if !now.IsZero() {
 			p.released[port] = now
 			p.cooling = append(p.cooling, port)
@@ -131,15 +151,38 @@ func (p *ports) warm(now time.Time) {
 	}
 }
 
-// bindAny asks the operating system for a TCP port that nobody uses on any address, in TIME_WAIT neither.
-// The port is bound and never listened on.
-func bindAny() (int, func(), error) {
+// spareTries bounds how many numbers are guessed, of which others may use some.
+const spareTries = 16
+
+// bindSpare takes a free port at random from the range, as far as it is none of outgoing connections. An
+// error means that another source should be asked.
+func bindSpare() (int, func(), error) {
+	first, last := ephemeralPorts()
+	for range spareTries {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		if first <= port && port <= last {
+			continue
+		}
+		_, release, err := bind(port)
+		if err == nil || !errors.Is(err, unix.EADDRINUSE) {
+			return port, release, err
+		}
+	}
+	return 0, nil, fmt.Errorf("none between %d and %d seems to be free", firstPort, lastPort)
+}
+
+// bindAny has the operating system choose.
+func bindAny() (int, func(), error) { return bind(0) }
+
+// bind takes a TCP port that nobody uses on any address, in TIME_WAIT neither; 0 is for any. The port is
+// bound and never listened on.
+func bind(port int) (int, func(), error) {
 	fd, err := tcpSocket()
 	if err != nil {
 		return 0, nil, err
 	}
 	release := func() { unix.Close(fd) }
-	if err := unix.Bind(fd, &unix.SockaddrInet4{}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port}); err != nil {
 		release()
 		return 0, nil, err
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 var twoPorts = []pool.Port{{Name: "http"}, {Name: "admin"}}
 
 func TestNoPortIsGivenToTwoLivingWorkers(t *testing.T) {
-	p := newPorts()
+	p := newPorts(noReservations())
 	taken := map[int]string{}
 	for i := range 500 {
 		worker := fmt.Sprint("w", i)
@@ -35,7 +37,7 @@ func TestNoPortIsGivenToTwoLivingWorkers(t *testing.T) {
 }
 
 func TestAChosenPortCanBeListenedOn(t *testing.T) {
-	chosen, err := newPorts().take("w", twoPorts, time.Now())
+	chosen, err := newPorts(noReservations()).take("w", twoPorts, time.Now())
 	require.NoError(t, err)
 	for _, port := range chosen {
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -45,7 +47,7 @@ func TestAChosenPortCanBeListenedOn(t *testing.T) {
 }
 
 // offered is an operating system that has only the given ports, and offers the first that is not bound.
-func offered(list ...int) func() (int, func(), error) {
+func offered(list ...int) source {
 	bound := map[int]bool{}
 	return func() (int, func(), error) {
 		for _, port := range list {
@@ -74,8 +76,8 @@ func TestThePortOfAnEndedWorkerIsGivenAwayLast(t *testing.T) {
 		{"what others hold is not given", []int{11, 12}, []int{11, 12}, time.Second, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPorts()
-			p.bind = offered(c.offered...)
+			p := newPorts(noReservations())
+			p.sources = []source{offered(c.offered...)}
 			p.hold("old", map[string]int{"http": 10})
 			p.release("old", start)
 			for _, port := range c.held {
@@ -93,12 +95,74 @@ func TestThePortOfAnEndedWorkerIsGivenAwayLast(t *testing.T) {
 }
 
 func TestAWorkerThatGetsNotAllItsPortsHoldsNone(t *testing.T) {
-	p := newPorts()
-	p.bind = offered(10)
+	p := newPorts(noReservations())
+	p.sources = []source{offered(10)}
 	_, err := p.take("w", twoPorts, time.Now())
 	require.Error(t, err)
 	require.Empty(t, p.held)
 	chosen, err := p.take("w", twoPorts[:1], time.Now())
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"http": 10}, chosen)
+}
+
+func TestNoPortIsGivenToWorkersOfTwoManagers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "poolkeeper", "ports")
+	manager := func() *ports {
+		host, err := openReservations(path)
+		require.NoError(t, err)
+		p := newPorts(host)
+		p.sources = []source{offered(10, 11, 12, 13, 14, 15)} // nobody listens, so all are free again and again
+		return p
+	}
+	a, b := manager(), manager()
+	taken := map[int]bool{}
+	for i, p := range []*ports{a, b, a} {
+		chosen, err := p.take(fmt.Sprint("w", i), twoPorts, time.Now())
+		require.NoError(t, err)
+		for _, port := range chosen {
+			require.False(t, taken[port], "%d is given twice", port)
+			taken[port] = true
+		}
+	}
+	_, err := b.take("late", twoPorts[:1], time.Now())
+	require.ErrorContains(t, err, "no port is free")
+
+	a.release("w2", time.Now())
+	_, err = b.take("late", twoPorts, time.Now())
+	require.NoError(t, err, "what one gave up the other may have")
+
+	a.host.close() // as a crash does
+	after := manager()
+	require.Empty(t, after.hold("w0", map[string]int{"http": 10, "admin": 11}))
+	require.Equal(t, []int{12}, after.hold("w1", map[string]int{"http": 12}), "the other manager has it")
+	after.host.close()
+	b.host.close()
+}
+
+func TestPortsAreChosenWhereNoOutgoingConnectionTakesThem(t *testing.T) {
+	first, last := ephemeralPorts()
+	if first <= lastPort && firstPort <= last {
+		t.Skip("outgoing connections of this host take ports from everywhere")
+	}
+	for range 100 {
+		port, release, err := bindSpare()
+		require.NoError(t, err)
+		defer release()
+		require.True(t, firstPort <= port && port <= lastPort, port)
+	}
+}
+
+func TestADirectoryThatOthersMayWriteToHoldsNoReservations(t *testing.T) {
+	for name, spoil := range map[string]func(dir string) error{
+		"open to all":     func(dir string) error { return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)) },
+		"a link":          func(dir string) error { return os.Symlink(t.TempDir(), dir) },
+		"not a directory": func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "poolkeeper")
+			require.NoError(t, spoil(dir))
+			_, err := openReservations(filepath.Join(dir, "ports"))
+			require.ErrorContains(t, err, dir+" is not a directory that only the manager's user may write to")
+		})
+	}
 }

@@ -10,6 +10,7 @@ type proc struct {
 	zombie bool
 	name   string
 	marks  marks
+	origin origin
 	// settled is false while the process is becoming another program, so that its environment is not yet
 	// the one that it will have.
 	settled bool
@@ -33,10 +34,13 @@ func (p proc) leads() bool { return p.pid == p.session }
 //	startProcess(file, argv, attr) (pid, handle, error)
 //	newWatcher() (*watcher, error)              tells when handles end; add, close
 //	processIDs() ([]int, error)
-//	look(pid) (proc, error)                     fs.ErrNotExist if there is none; all but marks and settled
-//	surveyor                                    look with marks and settled
+//	look(pid) (proc, error)                     fs.ErrNotExist if there is none; all but marks, origin and settled
+//	surveyor                                    look with marks, origin and settled
 //	clock() int64                               now, in the unit of start times
 //	bootID() (string, error)
-//	outputFile(pid) string                      what its standard output or error is
+//	originOf(pid, logs) origin                  what its standard output or error tells
+//	hasGivenInput(pid) bool                     whether its standard input is what workers are given
 //	tcpSocket() (int, error)
+//	ephemeralPorts() (first, last int)          which ports outgoing connections are given
+//	setLock                                     how to lock a part of a file
 //	detach() (inheritance, error)               keeps what the manager inherited from the workers

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -171,7 +172,7 @@ func readProcFile(pid int, file string, buffer []byte) ([]byte, error) {
 type surveyor struct {
 	self   int
 	name   string // what the manager's own process is called
-	logDir string // where workers' outputs go, with a trailing slash
+	logDir string // where workers' outputs go
 	buffer []byte
 }
 
@@ -180,10 +181,10 @@ func newSurveyor(logDir string) (*surveyor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at the own process: %w", err)
 	}
-	return &surveyor{self.pid, self.name, logDir + "/", make([]byte, 64<<10)}, nil
+	return &surveyor{self.pid, self.name, logDir, make([]byte, 64<<10)}, nil
 }
 
-// look also reads the marks, of processes whose environment may be read. That a process carries none is
+// look also reads marks and origin, of processes whose environment may be read. That a process carries none is
 // only believed if it executed one and the same program while it was looked at.
 func (s *surveyor) look(pid int) (proc, error) {
 	before, err := readStat(pid)
@@ -197,7 +198,7 @@ func (s *surveyor) look(pid int) (proc, error) {
 	}
 	file := "environ"
 	if headless {
-		file = environOfThread(pid)
+		file = livingThread(pid) + file
 	}
 	environ, err := s.environ(pid, file)
 	switch {
@@ -209,7 +210,7 @@ func (s *surveyor) look(pid int) (proc, error) {
 	case err != nil:
 		return proc{}, err
 	}
-	p.marks = readMarks(environ)
+	p.marks, p.origin = readMarks(environ), originOf(pid, s.logDir)
 	if p.marks.worker != "" || len(environ) > 0 && p.name != s.name {
 		return p, nil
 	}
@@ -236,17 +237,18 @@ func (s *surveyor) aboutToExec(p proc) bool {
 	}
 	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 		target, err := os.Readlink(dir + "/" + e.Name())
-		return err == nil && strings.HasPrefix(target, s.logDir)
+		return err == nil && strings.HasPrefix(target, s.logDir+"/")
 	})
 }
 
-// environOfThread is the file with the environment of a process whose first thread has ended.
-func environOfThread(pid int) string {
+// livingThread is the directory of a thread that has not ended, below that of its process; empty if there
+// is no telling.
+func livingThread(pid int) string {
 	entries, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil || len(entries) == 0 {
-		return "environ"
+		return ""
 	}
-	return "task/" + entries[len(entries)-1].Name() + "/environ"
+	return "task/" + entries[len(entries)-1].Name() + "/"
 }
 
 // environ is valid until the next call.
@@ -260,12 +262,61 @@ func (s *surveyor) environ(pid int, file string) ([]byte, error) {
 	}
 }
 
-// outputFile is the file that a process's output goes to; empty if that cannot be read.
-func outputFile(pid int) string {
-	for _, fd := range []string{"/fd/1", "/fd/2"} {
-		if target, err := os.Readlink("/proc/" + strconv.Itoa(pid) + fd); err == nil && strings.HasSuffix(target, logSuffix) {
-			return target
+// originOf reads what a process's output tells, where dir holds this manager's logs. A first thread that
+// has ended has no open files any more; another one is asked then.
+func originOf(pid int, dir string) origin {
+	place := "/proc/" + strconv.Itoa(pid)
+	o, open := originAt(place+"/fd/", dir)
+	if !open {
+		o, _ = originAt(place+"/"+livingThread(pid)+"fd/", dir)
+	}
+	return o
+}
+
+// originAt also says whether any output is open.
+func originAt(fds, dir string) (o origin, open bool) {
+	for _, fd := range []string{"1", "2"} {
+		path, err := os.Readlink(fds + fd)
+		if err != nil {
+			continue
+		}
+		open = true
+		o = readOrigin(path, dir)
+		if o.worker == "" {
+			continue
+		}
+		if !o.own { // unless this data directory only has two names, through a mount
+			o.own = sameFile(fds+fd, filepath.Join(dir, o.poolUID, o.worker+logSuffix))
+		}
+		return o, true
+	}
+	return origin{}, open
+}
+
+// hasGivenInput says that a process's standard input is the one that workers are started with.
+func hasGivenInput(pid int) bool {
+	place := "/proc/" + strconv.Itoa(pid)
+	text, err := os.ReadFile(place + "/fdinfo/0")
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = os.ReadFile(place + "/" + livingThread(pid) + "fdinfo/0")
+	}
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if flags, ok := strings.CutPrefix(line, "flags:"); ok {
+			n, err := strconv.ParseUint(strings.TrimSpace(flags), 8, 64)
+			return err == nil && n&(unix.O_ACCMODE|unix.O_APPEND) == stdinFlags
 		}
 	}
-	return ""
+	return false
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }

@@ -35,13 +35,14 @@ type Runtime struct {
 	base      base
 	log       hclog.Logger
 
-	null    int // /dev/null
+	null    int // /dev/null, opened with stdinFlags
 	inherit inheritance
 	forks   chan struct{} // bounds forks under way: each keeps a thread until its program runs
 	watcher *watcher
 	census  *census
 	ports   *ports
 	logs    *logs
+	notes   *notes
 	ended   *endings
 
 	stop   context.CancelFunc
@@ -67,7 +68,7 @@ func Open(cfg Config) (_ *Runtime, err error) {
 		log:     cmp.Or(cfg.Logger, hclog.NewNullLogger()),
 		forks:   make(chan struct{}, 2*goruntime.GOMAXPROCS(0)),
 		run:     rand.Text(),
-		ports:   newPorts(),
+		ports:   newPorts(noReservations()),
 		ended:   newEndings(),
 		workers: map[string]*worker{}, past: map[string]past{},
 	}
@@ -95,23 +96,34 @@ func Open(cfg Config) (_ *Runtime, err error) {
 	if r.inherit, err = detach(); err != nil {
 		return nil, err
 	}
-	if r.null, err = unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+	if r.null, err = unix.Open(os.DevNull, stdinFlags|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open %s: %w", os.DevNull, err)
 	}
 	dir, err := filepath.Abs(cfg.DataDir)
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	// Links of open files are resolved, so what they are compared with must be.
 	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = resolved
 	}
-	r.logs = newLogs(filepath.Join(dir, "logs"), r.log)
+	r.logs = newLogs(filepath.Join(dir, logsName), r.log)
+	if r.notes, err = openNotes(filepath.Join(dir, notesName)); err != nil {
+		return nil, err
+	}
 	if r.census, err = newCensus(r.logs.dir); err != nil {
 		return nil, err
 	}
 	if r.watcher, err = newWatcher(); err != nil {
 		return nil, err
+	}
+	if host, err := openReservations(reservationsFile()); err == nil {
+		r.ports.host = host
+	} else {
+		r.log.Warn("ports cannot be reserved: another manager might choose the same", "error", err)
 	}
 	r.tellLimits()
 	r.tasks.Go(func() { r.ended.run(life) })
@@ -171,6 +183,10 @@ func (r *Runtime) Close() error {
 		unix.Close(r.null)
 	}
 	r.inherit.close()
+	r.ports.host.close()
+	if r.notes != nil {
+		return r.notes.close()
+	}
 	return nil
 }
 

@@ -189,7 +189,9 @@ func (r *Runtime) Adopt(ctx context.Context, poolUID, workerID string, instance 
 		return fmt.Errorf("adopt worker %s: %w", workerID, err)
 	}
 	w.run(h, instance, seen)
-	r.ports.hold(workerID, instance.Ports)
+	if contested := r.ports.hold(workerID, instance.Ports); len(contested) > 0 {
+		r.log.Warn("another manager gave the same ports away", "worker", workerID, "ports", contested)
+	}
 	if err := r.watch(w); err != nil {
 		w.close()
 		r.ports.release(workerID, time.Now())
@@ -217,7 +219,8 @@ func (r *Runtime) adopted(ctx context.Context, w *worker, instance pool.Instance
 }
 
 // open opens a handle on an instance and only then makes sure that it is the instance. An ended one that
-// nobody watches is reaped, if this process is its parent.
+// nobody watches is reaped, if this process is its parent. One that writes to another data directory's log
+// is gone as far as this one is concerned: that was copied from here, or this from that, with its records.
 func (r *Runtime) open(workerID string, instance pool.Instance) (handle, error) {
 	if instance.BootID != r.bootID || instance.PID <= 0 {
 		return handle{}, runtime.ErrGone
@@ -226,6 +229,7 @@ func (r *Runtime) open(workerID string, instance pool.Instance) (handle, error) 
 	if err != nil {
 		return handle{}, err
 	}
+	o := originOf(instance.PID, r.logs.dir) // before it is known to have been the instance's all along
 	p, err := look(instance.PID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !p.is(instance.PID, instance.StartTime):
@@ -238,6 +242,9 @@ func (r *Runtime) open(workerID string, instance pool.Instance) (handle, error) 
 		if r.worker(workerID, instance) == nil {
 			h.exit(instance.PID, instance.StartTime)
 		}
+		h.close()
+		return handle{}, runtime.ErrGone
+	case o.othersLog(workerID):
 		h.close()
 		return handle{}, runtime.ErrGone
 	}
