@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,9 +44,16 @@ Updated:     2026-05-06T12:00:00Z
 2         2026-05-06T12:00:00Z  pool.updated  w_1     user:ada  event 2
 3         2026-05-06T12:00:00Z  pool.updated  -       user:ada  event 3
 `,
-		"worker list web": `ID   STATE   HEALTH   PID  PORTS                 REVISION  STARTED               REASON
-w_1  ready   healthy  71   admin=4001,http=4000  2         2026-05-06T12:00:00Z  -
-w_2  failed  -        -    -                     1         -                     exited with code 3 at once
+		"worker list web": `ID   STATE   HEALTH   PID  PORTS                 LEASED         REVISION  STARTED               REASON
+w_1  ready   healthy  71   admin=4001,http=4000  1/2, cordoned  2         2026-05-06T12:00:00Z  -
+w_2  failed  -        -    -                     -              1         -                     exited with code 3 at once
+`,
+		"lease list web": `ID   STATE    WORKER  HOLDER  SINCE                 EXPIRES
+l_1  held     w_1     job 1   2026-05-06T12:00:00Z  2026-05-06T12:01:00Z
+l_2  waiting  -       job 2   2026-05-06T12:00:00Z  2026-05-06T12:01:00Z
+`,
+		"registry": `POOL  WORKER  HOST  PORTS      LEASED  SLOTS
+web   w_1     h1    http=4000  1       2
 `,
 		"worker logs web w_1":               "log of web w_1\n",
 		"worker logs web w_1 --max-bytes 3": "log",
@@ -106,6 +114,44 @@ func TestJSONAndYAMLAreTheAPIsOwn(t *testing.T) {
 	}
 }
 
+func TestWhatIsSteeredIsAskedForWithItsReason(t *testing.T) {
+	plain(t)
+	for line, call := range map[string]string{
+		"pool pause web":                  "pause web",
+		"pool resume web":                 "resume web",
+		"rollout promote web":             "promote web",
+		"rollout abort web":               "abort web",
+		"worker cordon web w_1":           "cordon web w_1",
+		"worker uncordon web w_1":         "uncordon web w_1",
+		"worker extend web w_1 --by 10m":  "extend web w_1 10m0s",
+		"lease acquire web --holder job":  "acquire web job map[]",
+		"lease acquire --selector os=bsd": "acquire   map[os:bsd]",
+		"lease renew l_1":                 "renew l_1",
+		"lease release l_1":               "release l_1",
+	} {
+		t.Run(line, func(t *testing.T) {
+			m := newFake()
+			got := command(t, m, "", append(fields(line), "--reason", "maintenance")...)
+			require.Zero(t, got.code, got.err)
+			require.Equal(t, []string{call}, m.calls)
+			if !strings.HasPrefix(line, "lease") {
+				require.Equal(t, client.Change{Reason: "maintenance"}, m.change)
+			}
+			require.NotEmpty(t, got.out)
+		})
+	}
+	for line, says := range map[string]string{
+		"worker extend web w_1":            "--by says how much longer",
+		"lease acquire":                    "give the pool, or else --selector",
+		"lease acquire web --selector a=b": "give the pool, or else --selector",
+		"rollout revert web none":          "valid: a number out of",
+	} {
+		got := command(t, newFake(), "", fields(line)...)
+		require.Equal(t, 2, got.code, line)
+		require.Contains(t, got.err, says)
+	}
+}
+
 func TestTextThatLooksLikeANumberStaysTextInYAML(t *testing.T) {
 	plain(t)
 	m := newFake()
@@ -126,14 +172,17 @@ func TestTextThatLooksLikeANumberStaysTextInYAML(t *testing.T) {
 func TestAChangeIsAskedForWithItsReasonAndWaitedFor(t *testing.T) {
 	plain(t)
 	for line, call := range map[string]string{
-		"pool resize web 7":         "resize web 7",
-		"pool resize web 0":         "resize web 0",
-		"pool restart web":          "restart web",
-		"pool delete web":           "delete web false",
-		"pool delete web --force":   "delete web true",
-		"pool patch web -f -":       "patch web size: 4",
-		"pool patch web --file=-":   "patch web size: 4",
-		"pool resize --wait web 99": "resize web 99",
+		"pool resize web 7":             "resize web 7",
+		"pool resize web 0":             "resize web 0",
+		"pool restart web":              "restart web",
+		"pool delete web":               "delete web false",
+		"rollout revert web 3":          "revert web 3",
+		"worker drain web w_1":          "drain web w_1 true",
+		"worker drain web w_1 --shrink": "drain web w_1 false",
+		"pool delete web --force":       "delete web true",
+		"pool patch web -f -":           "patch web size: 4",
+		"pool patch web --file=-":       "patch web size: 4",
+		"pool resize --wait web 99":     "resize web 99",
 	} {
 		t.Run(line, func(t *testing.T) {
 			m := newFake()

@@ -134,7 +134,7 @@ func (f *fakeManager) Wait(ctx context.Context, id string, _ func(pool.Operation
 
 func (f *fakeManager) Workers(context.Context, string) ([]pool.Worker, error) {
 	return []pool.Worker{
-		{ID: "w_1", State: pool.WorkerReady, Health: pool.Healthy, Revision: 2, Instance: pool.Instance{PID: 71, Ports: map[string]int{"http": 4000, "admin": 4001}}, StartedAt: noon},
+		{ID: "w_1", State: pool.WorkerReady, Health: pool.Healthy, Revision: 2, Instance: pool.Instance{PID: 71, Ports: map[string]int{"http": 4000, "admin": 4001}}, StartedAt: noon, Slots: 2, Marks: pool.Marks{Leased: 1, Cordoned: true}},
 		{ID: "w_2", State: pool.WorkerFailed, Health: pool.HealthUnknown, Revision: 1, Reason: "exited with code 3\nat once"},
 	}, nil
 }
@@ -209,4 +209,82 @@ func plain(t *testing.T) {
 	for _, name := range []string{envEndpoint, envToken, envDataDir} {
 		t.Setenv(name, "")
 	}
+}
+
+func (f *fakeManager) steered(name string, c client.Change, format string, arguments ...any) (pool.View, error) {
+	f.called(format, arguments...)
+	f.change = c
+	return f.pools[name], nil
+}
+
+func (f *fakeManager) Pause(_ context.Context, name string, c client.Change) (pool.View, error) {
+	return f.steered(name, c, "pause %s", name)
+}
+
+func (f *fakeManager) Resume(_ context.Context, name string, c client.Change) (pool.View, error) {
+	return f.steered(name, c, "resume %s", name)
+}
+
+func (f *fakeManager) Promote(_ context.Context, name string, c client.Change) (pool.View, error) {
+	return f.steered(name, c, "promote %s", name)
+}
+
+func (f *fakeManager) Abort(_ context.Context, name string, c client.Change) (pool.View, error) {
+	return f.steered(name, c, "abort %s", name)
+}
+
+func (f *fakeManager) Revert(_ context.Context, name string, revision int64, c client.Change) (api.Accepted, error) {
+	f.called("revert %s %d", name, revision)
+	return f.accept(pool.OperationRevert, name, c)
+}
+
+func (f *fakeManager) DrainWorker(_ context.Context, name, workerID string, replace bool, c client.Change) (api.Accepted, error) {
+	f.called("drain %s %s %t", name, workerID, replace)
+	return f.accept(pool.OperationDrain, name, c)
+}
+
+func (f *fakeManager) marked(workerID string, c client.Change, format string, arguments ...any) (pool.Worker, error) {
+	f.called(format, arguments...)
+	f.change = c
+	return pool.Worker{ID: workerID}, nil
+}
+
+func (f *fakeManager) Cordon(_ context.Context, name, workerID string, c client.Change) (pool.Worker, error) {
+	return f.marked(workerID, c, "cordon %s %s", name, workerID)
+}
+
+func (f *fakeManager) Uncordon(_ context.Context, name, workerID string, c client.Change) (pool.Worker, error) {
+	return f.marked(workerID, c, "uncordon %s %s", name, workerID)
+}
+
+func (f *fakeManager) ExtendDrain(_ context.Context, name, workerID string, by time.Duration, c client.Change) (pool.Worker, error) {
+	return f.marked(workerID, c, "extend %s %s %s", name, workerID, by)
+}
+
+func (f *fakeManager) Registry(context.Context) (api.Registry, error) {
+	return api.Registry{Pools: []api.RegisteredPool{{Name: "web", Host: "h1", Endpoints: []api.Endpoint{
+		{WorkerID: "w_1", Ports: map[string]int{"http": 4000}, Slots: 2, Leased: 1},
+	}}}}, nil
+}
+
+func (f *fakeManager) Leases(context.Context, string) ([]pool.Lease, error) {
+	return []pool.Lease{
+		{ID: "l_1", State: pool.LeaseHeld, WorkerID: "w_1", Holder: "job 1", CreatedAt: noon, GrantedAt: noon, ExpiresAt: noon.Add(time.Minute)},
+		{ID: "l_2", State: pool.LeaseWaiting, Holder: "job 2", CreatedAt: noon, ExpiresAt: noon.Add(time.Minute)},
+	}, nil
+}
+
+func (f *fakeManager) Acquire(_ context.Context, want api.LeaseRequest) (api.LeaseView, error) {
+	f.called("acquire %s %s %v", want.Pool, want.Holder, want.Selector)
+	return api.LeaseView{Lease: pool.Lease{ID: "l_1", State: pool.LeaseHeld}}, nil
+}
+
+func (f *fakeManager) Renew(_ context.Context, id string) (api.LeaseView, error) {
+	f.called("renew %s", id)
+	return api.LeaseView{Lease: pool.Lease{ID: id, State: pool.LeaseHeld}}, nil
+}
+
+func (f *fakeManager) Release(_ context.Context, id string) (pool.Lease, error) {
+	f.called("release %s", id)
+	return pool.Lease{ID: id, State: pool.LeaseReleased}, nil
 }
