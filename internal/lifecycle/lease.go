@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,7 +197,7 @@ func nextWaiting(tx store.Reader, p pool.Pool) (first pool.Lease, err error) {
 // Lease shows a living lease; one that waits keeps its place, and its slot is waited for, at most for the
 // given time. A lease that has ended is refused, with how it ended.
 func (m *Manager) Lease(ctx context.Context, id string, atMost time.Duration) (api.LeaseView, error) {
-	if _, err := m.prolong(ctx, id, func(l pool.Lease) bool { return l.State == pool.LeaseWaiting }, atMost); err != nil {
+	if err := m.prolong(ctx, id, func(l pool.Lease) bool { return l.State == pool.LeaseWaiting }, atMost); err != nil {
 		return api.LeaseView{}, err
 	}
 	return m.awaitLease(ctx, id, atMost)
@@ -204,22 +205,22 @@ func (m *Manager) Lease(ctx context.Context, id string, atMost time.Duration) (a
 
 // Renew gives a lease its whole time to live again.
 func (m *Manager) Renew(ctx context.Context, id string) (api.LeaseView, error) {
-	if _, err := m.prolong(ctx, id, func(pool.Lease) bool { return true }, 0); err != nil {
+	if err := m.prolong(ctx, id, func(pool.Lease) bool { return true }, 0); err != nil {
 		return api.LeaseView{}, err
 	}
 	return m.awaitLease(ctx, id, 0)
 }
 
 // prolong renews a living lease for which it is meant.
-func (m *Manager) prolong(ctx context.Context, id string, meant func(pool.Lease) bool, atMost time.Duration) (l pool.Lease, err error) {
-	err = m.serve(m.config.Store.Update(ctx, func(tx store.Writer) error {
-		if l, err = living(tx, id); err != nil || !meant(l) {
+func (m *Manager) prolong(ctx context.Context, id string, meant func(pool.Lease) bool, atMost time.Duration) error {
+	return m.serve(m.config.Store.Update(ctx, func(tx store.Writer) error {
+		l, err := living(tx, id)
+		if err != nil || !meant(l) {
 			return err
 		}
 		l.ExpiresAt = m.config.Now().Add(atMost + l.TTL.Std())
 		return tx.PutLease(l)
 	}))
-	return l, err
 }
 
 // Release ends a lease, or gives up the wait for one. Its slot goes to the next in the queue. Once more
@@ -340,7 +341,7 @@ func (m *Manager) Leases(ctx context.Context, ref string, limit int) (leases []p
 			return err
 		}
 		waiting, err := r.WaitingLeases(p.UID, limit)
-		leases = append(held, waiting...)
+		leases = slices.Concat(held, waiting)
 		return err
 	})
 	return leases, err

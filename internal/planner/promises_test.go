@@ -112,11 +112,12 @@ func (e *evidence) order() {
 			}
 			w.State, w.KillAt = pool.WorkerStopping, a.KillAt
 		case planner.Kill:
-			if w.State != pool.WorkerStopping {
+			switch {
+			case w.State != pool.WorkerStopping:
 				e.breach("%s is killed although it is %s", w.ID, w.State)
-			} else if now.Before(w.KillAt) && !e.force {
+			case now.Before(w.KillAt) && !e.force:
 				e.breach("%s is killed %s before its time", w.ID, w.KillAt.Sub(now))
-			} else if served && !e.force && spec.Drain.SignalAt == pool.SignalStart && spec.Drain.OnTimeout == pool.OnTimeoutFail {
+			case served && !e.force && spec.Drain.SignalAt == pool.SignalStart && spec.Drain.OnTimeout == pool.OnTimeoutFail:
 				e.breach("%s is killed although its drain is to fail instead", w.ID)
 			}
 		}

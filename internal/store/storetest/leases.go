@@ -17,7 +17,7 @@ var markCases = []testCase{
 		until := noon.Add(time.Hour)
 		update(t, s, func(w store.Writer) error {
 			require.NoError(t, w.Cordon("w1", true))
-			require.NoError(t, w.PutLease(heldLease("l1", "u1", "w1")))
+			require.NoError(t, w.PutLease(heldLease("l1", "w1")))
 			return w.ExtendDrain("w1", until)
 		})
 		serving(t, s, "u1", "w1")
@@ -106,8 +106,8 @@ func serving(t *testing.T, s store.Store, poolUID string, ids ...string) {
 	})
 }
 
-func heldLease(id, poolUID, workerID string) pool.Lease {
-	return pool.Lease{ID: id, State: pool.LeaseHeld, PoolUID: poolUID, WorkerID: workerID, ExpiresAt: noon.UTC().Truncate(time.Microsecond)}
+func heldLease(id, workerID string) pool.Lease {
+	return pool.Lease{ID: id, State: pool.LeaseHeld, PoolUID: "u1", WorkerID: workerID, ExpiresAt: noon.UTC().Truncate(time.Microsecond)}
 }
 
 func waitingLease(id, poolUID string) pool.Lease {
@@ -164,12 +164,12 @@ var leaseCases = []testCase{
 		}
 		put(t, s, waitingLease("l1", "u1"))
 		count(0, 0)
-		put(t, s, heldLease("l1", "u1", "w1"))
+		put(t, s, heldLease("l1", "w1"))
 		count(1, 1)
-		put(t, s, heldLease("l1", "u1", "w1"), heldLease("l2", "u1", "w1"))
+		put(t, s, heldLease("l1", "w1"), heldLease("l2", "w1"))
 		count(2, 2)
-		put(t, s, ended(heldLease("l1", "u1", "w1"), pool.LeaseReleased, noon))
-		put(t, s, ended(heldLease("l1", "u1", "w1"), pool.LeaseReleased, noon))
+		put(t, s, ended(heldLease("l1", "w1"), pool.LeaseReleased, noon))
+		put(t, s, ended(heldLease("l1", "w1"), pool.LeaseReleased, noon))
 		count(1, 2)
 	}},
 	{"a queue keeps its order, also for those who are served last", func(t *testing.T, s store.Store) {
@@ -195,7 +195,7 @@ var leaseCases = []testCase{
 			require.Equal(t, []int{0, 2}, []int{held, waiting})
 			return err
 		})
-		put(t, s, heldLease("c", "u1", "w1"))
+		put(t, s, heldLease("c", "w1"))
 		view(t, s, func(r store.Reader) error {
 			held, err := r.HeldLeases("u1", 0)
 			require.NoError(t, err)
@@ -233,7 +233,7 @@ var leaseCases = []testCase{
 				if found, err = w.Room("u1", "new"); err != nil {
 					return err
 				}
-				return w.PutLease(heldLease(fmt.Sprint("l", n), "u1", found.ID))
+				return w.PutLease(heldLease(fmt.Sprint("l", n), found.ID))
 			})
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrNotFound)
@@ -245,7 +245,7 @@ var leaseCases = []testCase{
 	}},
 	{"leases are due at their time, the soonest first", func(t *testing.T, s store.Store) {
 		serving(t, s, "u1", "w1")
-		put(t, s, waitingLease("later", "u1"), heldLease("soon", "u1", "w1"), ended(heldLease("over", "u1", "w1"), pool.LeaseLost, noon))
+		put(t, s, waitingLease("later", "u1"), heldLease("soon", "w1"), ended(heldLease("over", "w1"), pool.LeaseLost, noon))
 		view(t, s, func(r store.Reader) error {
 			for at, want := range map[time.Time][]string{
 				noon.Add(-time.Second): nil,
@@ -261,8 +261,8 @@ var leaseCases = []testCase{
 	}},
 	{"pruning forgets leases that ended long ago", func(t *testing.T, s store.Store) {
 		serving(t, s, "u1", "w1")
-		put(t, s, ended(heldLease("old", "u1", "w1"), pool.LeaseLost, noon.Add(-time.Hour)),
-			ended(heldLease("new", "u1", "w1"), pool.LeaseLost, noon), heldLease("held", "u1", "w1"))
+		put(t, s, ended(heldLease("old", "w1"), pool.LeaseLost, noon.Add(-time.Hour)),
+			ended(heldLease("new", "w1"), pool.LeaseLost, noon), heldLease("held", "w1"))
 		update(t, s, func(w store.Writer) error { return w.PruneLeases(noon, 10) })
 		view(t, s, func(r store.Reader) error {
 			_, err := r.Lease("old")
@@ -276,7 +276,7 @@ var leaseCases = []testCase{
 	}},
 	{"what a lease tells outlives its worker's record", func(t *testing.T, s store.Store) {
 		serving(t, s, "u1", "w1")
-		put(t, s, ended(heldLease("l1", "u1", "w1"), pool.LeaseLost, noon))
+		put(t, s, ended(heldLease("l1", "w1"), pool.LeaseLost, noon))
 		update(t, s, func(w store.Writer) error {
 			require.NoError(t, w.PutWorkers(sampleWorker("w1", "u1", pool.WorkerFailed, noon)))
 			_, err := w.PruneWorkers("u1", 0)
