@@ -127,6 +127,9 @@ func (c *controller) reread(ctx context.Context, changed bool) error {
 			if err := c.readGood(r); err != nil {
 				return err
 			}
+			if err := c.readContracts(r); err != nil {
+				return err
+			}
 		}
 		return c.readMarks(r)
 	})

@@ -22,7 +22,7 @@ func (c *controller) recover(ctx context.Context, found []runtime.Found) error {
 		if c.state.workers, err = r.Workers(c.uid); err != nil {
 			return err
 		}
-		if err := c.recoverChecks(r); err != nil {
+		if err := c.readContracts(r); err != nil {
 			return err
 		}
 		ended, err = r.EndedWorkers(c.uid, keepEnded)
@@ -66,19 +66,19 @@ func (m *Manager) owns(f runtime.Found) bool {
 	return strings.HasPrefix(f.Identity, m.Identity().ManagerID+"/")
 }
 
-// recoverChecks finds the specs that old workers were checked by: a revision that changed the template too
-// was never theirs.
-func (c *controller) recoverChecks(r store.Reader) error {
-	revisions, err := r.Revisions(c.uid, 0)
-	if err != nil {
-		return err
-	}
+// readContracts finds the specs that old workers are treated by, as far as they are not known: a revision that
+// changed the template too was never theirs.
+func (c *controller) readContracts(r store.Reader) error {
 	target := c.state.pool.Target()
 	for _, w := range c.state.workers {
 		if _, known := c.state.contracts[w.TemplateHash]; known || w.TemplateHash == target {
 			continue
 		}
 		made, err := r.Revision(c.uid, w.Revision)
+		if err != nil {
+			return err
+		}
+		revisions, err := r.Revisions(c.uid, 0)
 		if err != nil {
 			return err
 		}

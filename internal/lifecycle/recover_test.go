@@ -371,3 +371,27 @@ func TestWhatAnUnknownInstanceLeftIsEndedAndReplaced(t *testing.T) {
 		require.Len(t, s.living("web"), 2)
 	})
 }
+
+func TestAnOldWorkerKeepsItsContractAlsoWhenTheTemplateChangesBeforeTheFirstStepOfAManager(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		patient := func(s *pool.Spec) { s.Drain.DeregisterDelay = pool.Duration(5 * time.Second) }
+		hasty := func(s *pool.Spec) { s.Drain.DeregisterDelay = 0 }
+		s.created(spec(2, patient))
+		old := s.living("web")
+		s.close()
+		s.world.crash(old[0].ID) // so that the first step has something to record
+		var failed atomic.Bool
+		s.journal.gate = func(call string) (before, after error) {
+			if call == "update" && failed.CompareAndSwap(false, true) {
+				return errTest, nil
+			}
+			return nil, nil
+		}
+		s.open()
+		synctest.Wait()
+		require.True(t, failed.Load())
+		s.succeeds(s.change(spec(2, hasty, command("serve", "v2"))))
+		w := s.worker(old[1].ID)
+		require.Equal(t, 5*time.Second, w.StoppingAt.Sub(w.DrainingAt))
+	})
+}

@@ -83,11 +83,33 @@ func (b *books) forced(poolUID string) bool {
 
 func (b *books) available(p pool.Pool, now time.Time) (n int) {
 	for _, w := range b.living(p.UID) {
-		if planner.Available(p.Spec, w, now) {
+		if b.serves(p, w, now) {
 			n++
 		}
 	}
 	return n
+}
+
+// serves says whether a worker is available by one of the contracts that it may be under.
+func (b *books) serves(p pool.Pool, w pool.Worker, now time.Time) bool {
+	return slices.ContainsFunc(b.contracts(p, w), func(spec pool.Spec) bool { return planner.Available(spec, w, now) })
+}
+
+// contracts are the specs that a worker may be treated by: the pool's, or of an old worker, those with its
+// template; which of them its controller had seen when the template changed is nobody's business.
+func (b *books) contracts(p pool.Pool, w pool.Worker) (contracts []pool.Spec) {
+	if w.TemplateHash == p.Target() {
+		return []pool.Spec{p.Spec}
+	}
+	template := pool.TemplateHash(b.revisions[revisionKey{p.UID, w.Revision}].Spec, 0)
+	for k, r := range b.revisions {
+		if k.poolUID == p.UID && pool.TemplateHash(r.Spec, 0) == template {
+			spec := p.Spec
+			spec.Health, spec.Drain = r.Spec.Health, r.Spec.Drain
+			contracts = append(contracts, spec)
+		}
+	}
+	return contracts
 }
 
 // kept is a record with its times as precise as a store keeps them.

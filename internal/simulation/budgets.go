@@ -25,7 +25,7 @@ func overspent(_ *run, m moment) string {
 	}
 	p := m.after.pools[m.poolUID]
 	for _, c := range m.turned() {
-		if !c.leaves() || !c.available(c.decidedAt()) {
+		if !c.leaves() || !m.after.serves(p, c.taken(), c.decidedAt()) {
 			continue
 		}
 		if left, floor := m.after.available(p, c.decidedAt()), budgetOf(p).floor; left < floor {

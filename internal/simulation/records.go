@@ -21,19 +21,31 @@ func (b *books) ofPool(poolUID string) (workers []pool.Worker) {
 	return workers
 }
 
+// maker is the operation that has made a pool's generation.
+func (b *books) maker(p pool.Pool) (maker pool.Operation) {
+	for _, o := range b.operations {
+		if o.PoolUID == p.UID && o.Generation == p.Generation {
+			maker = o
+		}
+	}
+	return maker
+}
+
 var phases = []pool.Phase{"", pool.PhaseCreating, pool.PhaseLive, pool.PhaseDeleting, pool.PhaseDestroyed}
 
 // generations finds a pool that goes backwards, or is further than what was asked for.
 func generations(_ *run, m moment) string {
 	b, a := m.before.pools[m.poolUID], m.after.pools[m.poolUID]
 	switch {
-	case a.Generation < b.Generation, a.Revision < b.Revision, a.Restarts < b.Restarts:
+	case a.Generation < b.Generation, a.Revision < b.Revision:
 		return fmt.Sprintf("generation %d follows %d, revision %d %d", a.Generation, b.Generation, a.Revision, b.Revision)
+	case a.Restarts < b.Restarts && a.Generation == b.Generation: // the way back to a template takes its restarts back
+		return fmt.Sprintf("%d restarts follow %d", a.Restarts, b.Restarts)
 	case a.ConvergedGeneration < b.ConvergedGeneration, a.ConvergedGeneration > a.Generation:
 		return fmt.Sprintf("converged generation %d follows %d, of %d", a.ConvergedGeneration, b.ConvergedGeneration, a.Generation)
 	case slices.Index(phases, a.Phase) < slices.Index(phases, b.Phase):
 		return fmt.Sprintf("phase %s follows %s", a.Phase, b.Phase)
-	case a.Generation > b.Generation && m.after.operations[a.OperationID].Generation != a.Generation:
+	case a.Generation > b.Generation && m.after.maker(a).ID == "":
 		return fmt.Sprintf("generation %d has no operation", a.Generation)
 	}
 	return ""
@@ -144,8 +156,11 @@ func unauthored(_ *run, m moment) string {
 		}
 	}
 	b, a := m.before.pools[m.poolUID], m.after.pools[m.poolUID]
-	o := m.after.operations[a.OperationID]
-	if a.Generation > b.Generation && !told(func(e pool.Event) bool { return e.Author == o.Author && e.OperationID == o.ID }) {
+	o := m.after.maker(a)
+	reverts := o.Phase == pool.OperationReverting // which the manager does by itself
+	if a.Generation > b.Generation && !told(func(e pool.Event) bool {
+		return e.OperationID == o.ID && e.Author == o.Author || reverts && e.Type == pool.EventPoolReverted
+	}) {
 		return fmt.Sprintf("no event of %q tells of generation %d", o.Author, a.Generation)
 	}
 	if a.Phase != b.Phase && len(news) == 0 {

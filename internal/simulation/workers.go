@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -63,12 +62,22 @@ func undrained(_ *run, m moment) string {
 		if c.after.State != pool.WorkerStopping || c.before.State == pool.WorkerStopping || c.after.ReadyAt.IsZero() {
 			continue
 		}
-		delay := c.pool.Spec.Drain.DeregisterDelay.Std()
+		delay := m.after.delay(c.pool, c.after)
 		if c.after.DrainingAt.IsZero() || c.after.StoppingAt.Before(c.after.DrainingAt.Add(delay)) {
 			return fmt.Sprintf("%s is stopped at %s, but draining since %s", c.after.ID, c.after.StoppingAt, c.after.DrainingAt)
 		}
 	}
 	return ""
+}
+
+// delay is how long schedulers have at least to learn that a worker is withdrawn.
+func (b *books) delay(p pool.Pool, w pool.Worker) time.Duration {
+	contracts := b.contracts(p, w)
+	delay := contracts[0].Drain.DeregisterDelay
+	for _, c := range contracts {
+		delay = min(delay, c.Drain.DeregisterDelay)
+	}
+	return delay.Std()
 }
 
 var lifeOfWorker = []pool.WorkerState{
@@ -146,11 +155,11 @@ func causeless(_ *run, m moment) string {
 	return ""
 }
 
-// available says whether the worker would be available if it did not leave.
-func (c changeOfWorker) available(now time.Time) bool {
+// taken is the worker as it would be if it did not leave.
+func (c changeOfWorker) taken() pool.Worker {
 	w := c.after
 	if c.leaves() {
 		w.State = c.before.State
 	}
-	return planner.Available(c.pool.Spec, w, now)
+	return w
 }
