@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,6 +76,8 @@ func (m *Manager) expireDue(ctx context.Context) (next time.Time, err error) {
 		if over, err = due(tx); err != nil {
 			return err
 		}
+		// Claims that nobody asks for end first, or they would get the slots of the others.
+		slices.SortStableFunc(over, func(a, b pool.Lease) int { return -cmp.Compare(a.State, b.State) })
 		for i := range over {
 			more, err := m.expire(tx, &over[i])
 			if err != nil {

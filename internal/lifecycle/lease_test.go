@@ -349,3 +349,15 @@ func TestAWorkerThatGetsALeaseWhileItIsChosenAsIdleIsNotTheVictim(t *testing.T) 
 		require.True(t, slices.Contains(ids(s.living("web")), l.WorkerID))
 	})
 }
+
+func TestAClaimThatNobodyAsksForGetsNoSlotOfALeaseThatEndsAtTheSameTime(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(1))
+		held, forgotten := s.leased("web", "a"), s.ask("web", "b")
+		s.pass(time.Minute)
+		s.over(held, pool.LeaseExpired, "not renewed")
+		s.over(forgotten, pool.LeaseExpired, "nobody asked for it any more")
+		require.Equal(t, 0, s.worker(held.WorkerID).Leased)
+		s.leased("web", "c")
+	})
+}

@@ -29,6 +29,12 @@ type call struct {
 	verdict chan outcome
 }
 
+// idle says that a manager which has nothing to do makes the call all the same, again and again: it probes
+// workers, and looks for leases that are due.
+func (c *call) idle() bool {
+	return c.name == "probe" || c.name == "view" && c.caller == manager
+}
+
 // outcome is how the schedule lets a call go on.
 type outcome string
 
@@ -120,6 +126,9 @@ func (g *gate) quiet() {
 
 type callerKey struct{}
 
+// manager is the caller of what a manager does for no pool.
+const manager = "manager"
+
 // callerOf names who makes a call. Managers label the goroutines of each pool.
 func callerOf(ctx context.Context) string {
 	if user, ok := ctx.Value(callerKey{}).(string); ok {
@@ -128,5 +137,5 @@ func callerOf(ctx context.Context) string {
 	if name, ok := pprof.Label(ctx, "pool"); ok {
 		return name
 	}
-	return "manager"
+	return manager
 }

@@ -17,7 +17,7 @@ func (r *run) rests() bool { return r.life.ready() && r.unrest() == "" && r.leak
 func (r *run) unrest() string {
 	var unrest []string
 	for _, c := range r.gate.list(r.story.name) {
-		if c.caller != "manager" || !r.life.ready() { // which probes and looks for what is due for ever
+		if !c.idle() {
 			unrest = append(unrest, c.name+" waits")
 		}
 	}

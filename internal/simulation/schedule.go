@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"testing/synctest"
 	"time"
 
@@ -82,7 +83,10 @@ func (r *run) draw() deed {
 // first: the ends of instances whose time has come, and calls whose time is over.
 func (r *run) step(do func()) {
 	synctest.Wait()
-	r.steps++
+	if r.steps++; r.steps > maxSteps {
+		r.breach(rests, "after %d steps the story is not over", r.steps)
+		return
+	}
 	if !r.world.pass() && !r.letOverdueGo() {
 		do()
 	}
@@ -191,10 +195,23 @@ func (r *run) crash() bool {
 	case <-joined:
 	default:
 		r.breach(joins, "something of the dead manager goes on")
-		<-joined
+		r.await(joined)
 	}
 	r.bury()
 	return true
+}
+
+// patience bounds how long a dead manager is waited for. On a simulated clock nothing ever hangs: whatever
+// ticks would tick for ever, at no sign of a deadlock.
+const patience = time.Hour
+
+// await waits for the end of a dead manager, without which nothing can go on.
+func (r *run) await(joined <-chan struct{}) {
+	select {
+	case <-joined:
+	case <-time.After(patience):
+		panic(fmt.Sprintf("a dead manager goes on for ever\n%s", r.story.text.String()))
+	}
 }
 
 // restart ends the manager as an upgrade does: it lets everything under way come to its end.
@@ -236,6 +253,7 @@ func (r *run) start() bool {
 const (
 	restWithin = 2 * time.Hour
 	restSteps  = 20_000
+	maxSteps   = 3 * restSteps // of the whole story
 )
 
 // settle stops the faults and waits for rest.
