@@ -45,7 +45,7 @@ type ports struct {
 }
 
 func newPorts(host *reservations) *ports {
-	return &ports{sources: []source{bindSpare, bindAny}, host: host, held: map[int]string{}, byWorker: map[string][]int{}, released: map[int]time.Time{}}
+	return &ports{sources: []source{bindSpare(ephemeralPorts()), bindAny}, host: host, held: map[int]string{}, byWorker: map[string][]int{}, released: map[int]time.Time{}}
 }
 
 // take chooses a port for each name.
@@ -154,21 +154,22 @@ func (p *ports) warm(now time.Time) {
 // spareTries bounds how many numbers are guessed, of which others may use some.
 const spareTries = 16
 
-// bindSpare takes a free port at random from the range, as far as it is none of outgoing connections. An
+// bindSpare takes a free port at random from the range, as far as it is none of the ephemeral ones. An
 // error means that another source should be asked.
-func bindSpare() (int, func(), error) {
-	first, last := ephemeralPorts()
-	for range spareTries {
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		if first <= port && port <= last {
-			continue
+func bindSpare(firstEphemeral, lastEphemeral int) source {
+	return func() (int, func(), error) {
+		for range spareTries {
+			port := firstPort + rand.IntN(lastPort-firstPort+1)
+			if firstEphemeral <= port && port <= lastEphemeral {
+				continue
+			}
+			_, release, err := bind(port)
+			if err == nil || !errors.Is(err, unix.EADDRINUSE) {
+				return port, release, err
+			}
 		}
-		_, release, err := bind(port)
-		if err == nil || !errors.Is(err, unix.EADDRINUSE) {
-			return port, release, err
-		}
+		return 0, nil, fmt.Errorf("none between %d and %d seems to be free", firstPort, lastPort)
 	}
-	return 0, nil, fmt.Errorf("none between %d and %d seems to be free", firstPort, lastPort)
 }
 
 // bindAny has the operating system choose.
