@@ -52,6 +52,39 @@ type Resize struct {
 	Size int64 `json:"size" minimum:"0" doc:"Desired number of workers"`
 }
 
+// What a Put of a spec would do.
+const (
+	PlanNone    = "none"    // the pool is as the spec says
+	PlanCreate  = "create"  // there is no pool of the name
+	PlanUpdate  = "update"  // it is changed in place
+	PlanReplace = "replace" // it is refused: only another pool can have the spec
+)
+
+// Plan is a dry run: what a Put of a spec would do to a pool and its workers, if nothing else happened.
+type Plan struct {
+	Action    string             `json:"action" enum:"none,create,update,replace"`
+	Change    pool.Change        `json:"change" doc:"The hardest kind of change in it"`
+	Changes   []pool.FieldChange `json:"changes"`
+	Launches  int                `json:"launches" doc:"Workers that are started"`
+	Drains    int                `json:"drains" doc:"Workers that go"`
+	Waves     []Wave             `json:"waves"`
+	WorstTime pool.Duration      `json:"worst_time" doc:"How long it takes if whoever is busy stays so until its drain deadline, and starts take as long as they usually do"`
+	Waits     string             `json:"waits,omitempty" doc:"What it comes to a halt at"`
+}
+
+// Wave is what happens at one moment of a plan.
+type Wave struct {
+	After    pool.Duration `json:"after"`
+	Launches int           `json:"launches"`
+	Drains   []Victim      `json:"drains"`
+}
+
+// Victim is a worker that goes, and why.
+type Victim struct {
+	WorkerID string `json:"worker_id"`
+	Reason   string `json:"reason"`
+}
+
 // Revert is the body of a return to an older revision.
 type Revert struct {
 	Revision int64 `json:"revision" minimum:"1" doc:"Number of the revision whose template and contract the pool gets"`

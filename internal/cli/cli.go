@@ -59,7 +59,7 @@ func build(version string) (*cobra.Command, *session) {
 		group("manager", "Run, look at and end the manager",
 			manager.Command(version, s.flags.dataDirectory, s.flags.secret), s.managerStatus(), s.managerStop()),
 		group("pool", "Look at and change pools",
-			s.poolList(), s.poolGet(), s.poolApply(), s.poolPatch(), s.poolResize(), s.poolRestart(), s.poolPause(), s.poolResume(), s.poolDelete(), s.poolRevisions(), s.poolEvents()),
+			s.poolList(), s.poolGet(), s.poolPlan(), s.poolApply(), s.poolPatch(), s.poolResize(), s.poolRestart(), s.poolPause(), s.poolResume(), s.poolDelete(), s.poolRevisions(), s.poolEvents()),
 		group("rollout", "Steer the rollouts of pools",
 			s.rolloutPromote(), s.rolloutAbort(), s.rolloutRevert()),
 		group("worker", "Look at workers",

@@ -64,6 +64,10 @@ func (c *Client) Validate(ctx context.Context, spec []byte) (pool.Spec, error) {
 	return valid.Spec, err
 }
 
+func (c *Client) Plan(ctx context.Context, spec []byte) (api.Plan, error) {
+	return call[api.Plan](ctx, c, "plan the change of a pool", document(http.MethodPost, "/v1/pools:plan", spec))
+}
+
 func (c *Client) Pool(ctx context.Context, name string) (pool.View, error) {
 	return call[pool.View](ctx, c, fmt.Sprintf("read pool %q", name), get(poolPath(name)))
 }

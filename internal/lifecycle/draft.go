@@ -210,6 +210,9 @@ func (d *draft) launch(a planner.Action) {
 	revision, hash, spec := d.pool.Revision, d.target, d.pool.Spec
 	if a.Good {
 		revision, hash, spec = d.good.Number, d.baseline().Hash, d.good.Spec
+		if _, known := d.contracts[hash]; !known {
+			d.contracts[hash] = spec // nobody else has it any more
+		}
 	}
 	w := pool.Worker{
 		ID:           d.newID(),

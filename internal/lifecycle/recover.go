@@ -69,22 +69,27 @@ func (m *Manager) owns(f runtime.Found) bool {
 // readContracts finds the specs that old workers are treated by, as far as they are not known: a revision that
 // changed the template too was never theirs.
 func (c *controller) readContracts(r store.Reader) error {
-	target := c.state.pool.Target()
-	for _, w := range c.state.workers {
-		if _, known := c.state.contracts[w.TemplateHash]; known || w.TemplateHash == target {
+	return contractsOf(r, c.state.pool, c.state.workers, c.state.contracts)
+}
+
+// contractsOf adds to what is known by which specs workers of other templates than the pool's are treated.
+func contractsOf(r store.Reader, p pool.Pool, workers []pool.Worker, known map[string]pool.Spec) error {
+	target := p.Target()
+	for _, w := range workers {
+		if _, there := known[w.TemplateHash]; there || w.TemplateHash == target {
 			continue
 		}
-		made, err := r.Revision(c.uid, w.Revision)
+		made, err := r.Revision(p.UID, w.Revision)
 		if err != nil {
 			return err
 		}
-		revisions, err := r.Revisions(c.uid, 0)
+		revisions, err := r.Revisions(p.UID, 0)
 		if err != nil {
 			return err
 		}
 		template := pool.TemplateHash(made.Spec, 0)
 		i := slices.IndexFunc(revisions, func(r pool.Revision) bool { return pool.TemplateHash(r.Spec, 0) == template })
-		c.state.contracts[w.TemplateHash] = revisions[i].Spec
+		known[w.TemplateHash] = revisions[i].Spec
 	}
 	return nil
 }

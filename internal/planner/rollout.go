@@ -75,7 +75,7 @@ func (p *planning) canary(r *rollout, c pool.Canary) {
 		p.result.wake(p.Now, baked)
 		r.turns(pool.OperationRunning, "canary: bakes until "+baked.UTC().Format(time.RFC3339))
 	case c.Promote == pool.PromoteManual:
-		r.turns(pool.OperationAwaiting, fmt.Sprintf("canary: %d workers are good; promote the rollout to go on, or abort it", good))
+		r.turns(pool.OperationAwaiting, fmt.Sprintf("canary: %d of %d workers are available; promote the rollout to go on, or abort it", good, r.limit))
 	default:
 		r.held, r.limit = false, p.desired
 		r.turn = &Turn{OperationID: r.operation.ID, Phase: pool.OperationRunning, Promoted: true}

@@ -88,7 +88,7 @@ func TestTheAPIIsDescribedInOpenAPI31(t *testing.T) {
 		"GET /v1/pools/{pool}/events",
 		"GET /v1/pools/{pool}/leases",
 		"POST /v1/pools/{pool}:pause", "POST /v1/pools/{pool}:resume", "POST /v1/pools/{pool}:promote", "POST /v1/pools/{pool}:abort",
-		"POST /v1/pools/{pool}:revert", "GET /v1/registry", "GET /v1/registry/targets",
+		"POST /v1/pools:plan", "POST /v1/pools/{pool}:revert", "GET /v1/registry", "GET /v1/registry/targets",
 		"POST /v1/pools/{pool}/workers/{worker}:cordon", "POST /v1/pools/{pool}/workers/{worker}:uncordon",
 		"POST /v1/pools/{pool}/workers/{worker}:extend", "POST /v1/pools/{pool}/workers/{worker}:drain",
 		"POST /v1/leases",
@@ -190,6 +190,7 @@ func TestBodiesAreDescribedInJSONAndYAML(t *testing.T) {
 	bodies := map[string][]string{
 		"putPool":      {"application/json", "application/yaml"},
 		"validateSpec": {"application/json", "application/yaml"},
+		"planPool":     {"application/json", "application/yaml"},
 		"resizePool":   {"application/json", "application/yaml"},
 		"patchPool":    {"application/json", "application/merge-patch+json", "application/yaml"},
 		"acquireLease": {"application/json"},
@@ -199,7 +200,7 @@ func TestBodiesAreDescribedInJSONAndYAML(t *testing.T) {
 	}
 	for _, o := range described(s) {
 		require.ElementsMatch(t, bodies[o.ID], slices.Collect(maps.Keys(o.RequestBody.Content)), o.ID)
-		if o.ID == "putPool" || o.ID == "validateSpec" {
+		if o.ID == "putPool" || o.ID == "validateSpec" || o.ID == "planPool" {
 			for _, c := range o.RequestBody.Content {
 				require.Equal(t, map[string]any{"$ref": "#/components/schemas/SpecDocument"}, c.Schema)
 			}

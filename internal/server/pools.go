@@ -169,6 +169,17 @@ func (s *Server) deletePool(ctx context.Context, in *deleteInput) (*acceptedOutp
 	return s.accepted(ctx, done, err)
 }
 
+type planOutput struct{ Body api.Plan }
+
+func (s *Server) plan(ctx context.Context, in *validateInput) (*planOutput, error) {
+	spec, err := pool.Decode(in.RawBody)
+	if err != nil {
+		return nil, s.answer(decodeFault(err))
+	}
+	plan, err := s.config.Manager.Foresee(ctx, spec)
+	return &planOutput{plan}, s.answer(err)
+}
+
 type validateInput struct{ RawBody []byte }
 
 type validateOutput struct {

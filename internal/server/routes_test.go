@@ -79,6 +79,10 @@ func TestEveryRouteDoesWhatItIsFor(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, s.local.do("POST", "/v1/leases", `{}`).status)
 	s.local.do("POST", "/v1/leases", `{"selector":{"team":"nobody"}}`).problem(http.StatusNotFound, api.ProblemNotFound)
 
+	plan := as[api.Plan](route("planPool").do("POST", "/v1/pools:plan", document("web", 3, `"worker":{"command":["/bin/other"]}`)).ok(http.StatusOK))
+	require.Equal(t, []any{api.PlanUpdate, pool.ChangeRolling, 3, 2}, []any{plan.Action, plan.Change, plan.Launches, plan.Drains})
+	require.Equal(t, api.PlanCreate, as[api.Plan](s.local.do("POST", "/v1/pools:plan", document("other", 3)).ok(http.StatusOK)).Action)
+	require.Equal(t, shown.header.Get("ETag"), s.local.get("/v1/pools/web").header.Get("ETag"), "a plan changes nothing")
 	registry := as[api.Registry](route("readRegistry").get("/v1/registry").ok(http.StatusOK))
 	require.Equal(t, "web", registry.Pools[0].Name)
 	require.Len(t, registry.Pools[0].Endpoints, 2)

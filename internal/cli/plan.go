@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+func (s *session) poolPlan() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "plan -f FILE",
+		Short: "Say what an apply of a file would do, and do nothing",
+		Long:  "Say what an apply of a YAML or JSON file would do to the pool that it declares: which fields change and how, which workers go in which order, and how long that takes if whoever is busy stays so.",
+		Args:  besidesFile(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			doc, err := readDocument(cmd, path)
+			if err != nil {
+				return err
+			}
+			if _, err := pool.Decode(doc.data); err != nil {
+				return doc.located(err)
+			}
+			m, err := s.connect()
+			if err != nil {
+				return err
+			}
+			plan, err := m.Plan(cmd.Context(), doc.data)
+			if err != nil {
+				return doc.located(err)
+			}
+			return s.print(cmd, plan, func() *table { return planTable(plan) })
+		},
+	}
+	fileFlag(cmd, &path)
+	return cmd
+}
+
+func planTable(p api.Plan) *table {
+	t := &table{}
+	t.add("Action:", p.Action)
+	for _, c := range p.Changes {
+		t.add("Change:", because(c.Path, string(c.Change)), c.Old, "->", c.New)
+	}
+	if p.Action == api.PlanReplace || p.Action == api.PlanNone {
+		return t
+	}
+	t.add("Workers:", "starts", p.Launches, "takes out", p.Drains)
+	for _, w := range p.Waves {
+		t.add("After "+w.After.String()+":", "starts", w.Launches, "takes out", len(w.Drains))
+		for _, v := range w.Drains {
+			t.add("", v.WorkerID, v.Reason)
+		}
+	}
+	t.add("At worst:", p.WorstTime)
+	if p.Waits != "" {
+		t.add("Then waits:", p.Waits)
+	}
+	return t
+}

@@ -1,0 +1,135 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
+)
+
+// usualStartUp is how long a worker is taken to start as long as none of its pool has been seen to.
+const usualStartUp = time.Second
+
+// Foresee says what a Put of the spec would do, and does nothing.
+func (m *Manager) Foresee(ctx context.Context, spec pool.Spec) (api.Plan, error) {
+	if err := pool.Validate(spec, nil); err != nil {
+		return api.Plan{}, invalid(err)
+	}
+	unfit := m.config.Runtime.Check(ctx, spec)
+	now := m.config.Now()
+	var plan api.Plan
+	err := m.config.Store.View(ctx, func(r store.Reader) error {
+		p, err := r.PoolByName(spec.Name)
+		if errors.Is(err, store.ErrNotFound) {
+			if err := pool.ValidateCreation(spec, nil); err != nil {
+				return invalid(err)
+			}
+			plan = m.foreseeCreation(spec, now)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		plan, err = m.foreseeChange(r, p, placed(spec, p), now)
+		return err
+	})
+	if err == nil && len(unfit) > 0 && (plan.Action == api.PlanCreate || plan.Change == pool.ChangeRolling) {
+		return api.Plan{}, invalid(unfit)
+	}
+	return plan, err
+}
+
+func (m *Manager) foreseeCreation(spec pool.Spec, now time.Time) api.Plan {
+	p := pool.Pool{Name: spec.Name, Phase: pool.PhaseCreating, Spec: spec, Revision: 1, Generation: 1}
+	plan := api.Plan{Action: api.PlanCreate, Change: pool.ChangeNone, Changes: []pool.FieldChange{}}
+	tell(&plan, planner.Foresee(planner.World{
+		Now: now, Pool: p, Operations: []pool.Operation{{ID: "op", Kind: pool.OperationCreate, Phase: pool.OperationRunning, CreatedAt: now}},
+	}, usualStartUp))
+	return plan
+}
+
+func (m *Manager) foreseeChange(r store.Reader, p pool.Pool, spec pool.Spec, now time.Time) (api.Plan, error) {
+	if err := notDeleting(r, p); err != nil {
+		return api.Plan{}, err
+	}
+	plan := api.Plan{Action: api.PlanUpdate, Changes: pool.Changes(p.Spec, spec), Change: pool.ChangeOf(p.Spec, spec)}
+	switch {
+	case plan.Change == pool.ChangeReplace:
+		plan.Action = api.PlanReplace
+		return plan, nil
+	case len(plan.Changes) == 0:
+		plan.Action, plan.Changes = api.PlanNone, []pool.FieldChange{}
+	}
+	world, startUp, err := m.worldOf(r, p, now)
+	if err != nil {
+		return plan, err
+	}
+	if plan.Change != pool.ChangeRolling {
+		world.Contracts = nil // living workers follow
+	}
+	world.Pool.Spec = spec
+	if plan.Action == api.PlanUpdate {
+		world.Operations = append(world.Operations, pool.Operation{
+			ID: "op", Kind: pool.OperationUpdate, Change: plan.Change, Phase: pool.OperationRunning, CreatedAt: now,
+		})
+	}
+	tell(&plan, planner.Foresee(world, startUp))
+	return plan, nil
+}
+
+// worldOf is a pool's world as its records have it, and how long its workers take to start.
+func (m *Manager) worldOf(r store.Reader, p pool.Pool, now time.Time) (w planner.World, startUp time.Duration, err error) {
+	w = planner.World{Now: now, Pool: p}
+	if w.Operations, err = r.RunningOperations(p.UID); err != nil {
+		return w, 0, err
+	}
+	if w.Workers, err = r.Workers(p.UID); err != nil {
+		return w, 0, err
+	}
+	w.Contracts = map[string]pool.Spec{p.Target(): p.Spec} // of whom a rollout takes out of service
+	if err := contractsOf(r, p, w.Workers, w.Contracts); err != nil {
+		return w, 0, err
+	}
+	if p.Good.Revision > 0 {
+		good, err := r.Revision(p.UID, p.Good.Revision)
+		if err != nil {
+			return w, 0, err
+		}
+		w.Good = planner.Baseline{Hash: pool.TemplateHash(good.Spec, p.Good.Restarts), Revision: good.Number}
+	}
+	return w, startUpOf(w.Workers), nil
+}
+
+// startUpOf is the median of the times that workers took to become ready.
+func startUpOf(workers []pool.Worker) time.Duration {
+	var seen []time.Duration
+	for _, w := range workers {
+		if !w.ReadyAt.IsZero() && w.ReadyAt.After(w.StartedAt) {
+			seen = append(seen, w.ReadyAt.Sub(w.CreatedAt))
+		}
+	}
+	if len(seen) == 0 {
+		return usualStartUp
+	}
+	slices.Sort(seen)
+	return seen[len(seen)/2]
+}
+
+// tell puts a forecast into a plan.
+func tell(plan *api.Plan, f planner.Forecast) {
+	plan.Waves, plan.WorstTime, plan.Waits = []api.Wave{}, pool.Duration(f.Worst.Round(time.Second)), f.Waits
+	for _, w := range f.Waves {
+		wave := api.Wave{After: pool.Duration(w.After.Round(time.Second)), Launches: w.Launches, Drains: []api.Victim{}}
+		for _, v := range w.Drains {
+			wave.Drains = append(wave.Drains, api.Victim{WorkerID: v.WorkerID, Reason: v.Reason})
+		}
+		plan.Launches += w.Launches
+		plan.Drains += len(w.Drains)
+		plan.Waves = append(plan.Waves, wave)
+	}
+}
