@@ -47,7 +47,7 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 	case effectKill:
 		return c.trouble(f, "kill", rt.Kill(ctx, e.worker.ID, e.worker.Instance))
 	case effectHook:
-		if err := c.m.config.Hook(ctx, target(c.uid, e.contract, e.worker)); err != nil {
+		if err := c.m.config.Hook(ctx, addressed(c.uid, e.contract, e.worker)); err != nil {
 			return c.trouble(f, "tell it that it drains", err)
 		}
 		f.kind = factHooked
@@ -100,7 +100,7 @@ func (c *controller) launch(ctx context.Context, e effect) (fact, bool) {
 
 // count says how many jobs a worker works on, or why that cannot be known; nothing if it has none.
 func (c *controller) count(ctx context.Context, e effect) string {
-	n, err := c.m.config.Jobs(ctx, target(c.uid, e.contract, e.worker))
+	n, err := c.m.config.Jobs(ctx, addressed(c.uid, e.contract, e.worker))
 	switch {
 	case err != nil:
 		return "its active jobs cannot be read: " + err.Error()

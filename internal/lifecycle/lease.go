@@ -25,6 +25,7 @@ type Want struct {
 // or after atMost, while it keeps its place as long as it is asked for.
 func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost time.Duration) (api.LeaseView, error) {
 	var l pool.Lease
+	limited := false
 	err := m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		if l, err = answeredLease(tx, by); !errors.Is(err, store.ErrNotFound) {
 			return err
@@ -33,6 +34,7 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 		if err != nil {
 			return err
 		}
+		limited = slices.ContainsFunc(pools, func(p pool.Pool) bool { return p.Spec.WorkerLimits.MaxLeases != nil })
 		now := m.config.Now()
 		l = pool.Lease{
 			ID: m.config.NewID("l"), State: pool.LeaseWaiting, Selector: want.Selector, Holder: want.Holder,
@@ -53,7 +55,7 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 	if err != nil {
 		return api.LeaseView{}, err
 	}
-	if l.WorkerID != "" {
+	if l.WorkerID != "" && limited {
 		m.nudge(l.PoolUID) // the worker may have had its last lease
 	}
 	return m.awaitLease(ctx, l.ID, atMost)
@@ -112,7 +114,7 @@ func (m *Manager) seat(tx store.Writer, l *pool.Lease, pools []pool.Pool) error 
 			}
 			continue // it would be served before
 		}
-		w, err := tx.Room(p.UID, p.Target())
+		w, err := tx.Room(p.UID, m.targets.of(p))
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -142,7 +144,6 @@ func (m *Manager) spend(tx store.Writer, p pool.Pool, w pool.Worker) error {
 // grant gives a pool's free slots to those who wait for them, in their order, and returns whose wait ended.
 // It is called wherever a slot may have become free, in the same transaction.
 func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []string, err error) {
-	target := ""
 	for p.Phase != pool.PhaseDeleting && p.Phase != pool.PhaseDestroyed {
 		l, err := nextWaiting(tx, p)
 		if errors.Is(err, store.ErrNotFound) {
@@ -151,10 +152,7 @@ func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []string, err erro
 		if err != nil {
 			return nil, err
 		}
-		if target == "" {
-			target = p.Target()
-		}
-		w, err := tx.Room(p.UID, target)
+		w, err := tx.Room(p.UID, m.targets.of(p))
 		if errors.Is(err, store.ErrNotFound) {
 			break
 		}

@@ -46,6 +46,7 @@ type Manager struct {
 	health  *health.Scheduler
 	waiting waiting
 	claims  claims
+	targets targets
 	clock   *clock
 
 	mu          sync.Mutex

@@ -44,13 +44,13 @@ func (c *controller) watch(spec pool.Spec, w pool.Worker) {
 		c.m.health.Unwatch(w.ID)
 		return
 	}
-	t := target(c.uid, spec, w)
+	t := addressed(c.uid, spec, w)
 	t.PoolName, t.Health = c.name, w.Health
 	c.m.health.Watch(t)
 }
 
-// target is a worker as one who speaks to it has to know it.
-func target(poolUID string, contract pool.Spec, w pool.Worker) health.Target {
+// addressed is a worker as one who speaks to it has to know it.
+func addressed(poolUID string, contract pool.Spec, w pool.Worker) health.Target {
 	return health.Target{
 		PoolUID: poolUID, WorkerID: w.ID, Instance: w.Instance, Template: contract.Worker,
 		Check: contract.Health, Drain: contract.Drain, StartedAt: w.StartedAt,

@@ -19,6 +19,7 @@ var errAbandoned = errors.New("the change ended without returning")
 // caller's.
 type committer struct {
 	session *session
+	decoded *decoded
 	ready   func() error // errs if what is committed now would be lost
 	queue   chan *turn
 	ended   chan struct{}
@@ -32,8 +33,8 @@ type turn struct {
 	err     error             // why it was undone
 }
 
-func startCommitter(s *session, ready func() error) *committer {
-	c := &committer{session: s, ready: ready, queue: make(chan *turn), ended: make(chan struct{})}
+func startCommitter(s *session, known *decoded, ready func() error) *committer {
+	c := &committer{session: s, decoded: known, ready: ready, queue: make(chan *turn), ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
 		for first := range c.queue {
@@ -149,7 +150,7 @@ func (c *committer) attempt(t *turn) error {
 
 // lend lets the caller run its change in the open transaction, and returns which of its statements failed.
 func (c *committer) lend(t *turn) error {
-	tx := &transaction{ctx: context.Background(), sql: c.session}
+	tx := &transaction{ctx: context.Background(), sql: c.session, decoded: c.decoded}
 	t.begin <- tx
 	t.err = <-t.ran
 	failed := tx.finish()

@@ -36,11 +36,11 @@ const (
 )
 
 func (t *transaction) Pool(uid string) (pool.Pool, error) {
-	return one(t, blankPool(), "pool "+uid, selectPool, uid)
+	return t.onePool("pool "+uid, selectPool, uid)
 }
 
 func (t *transaction) PoolByName(name string) (pool.Pool, error) {
-	return one(t, blankPool(), fmt.Sprintf("pool %q", name), selectPoolByName, name)
+	return t.onePool(fmt.Sprintf("pool %q", name), selectPoolByName, name)
 }
 
 func (t *transaction) Pools(page Page) ([]pool.Pool, error) {

@@ -37,6 +37,7 @@ type sqliteStore struct {
 	writing  *sql.DB
 	reading  *sql.DB
 	commits  *committer
+	decoded  decoded
 	views    chan *session // one place for each view that may run; nil: its connection is yet to be opened
 	close    func() error
 
@@ -100,7 +101,7 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteStore, err error) {
 	if s.files, err = lookAtFiles(path, path+"-wal"); err != nil {
 		return nil, errors.Join(err, writer.close())
 	}
-	s.commits = startCommitter(writer, s.files.inPlace)
+	s.commits = startCommitter(writer, &s.decoded, s.files.inPlace)
 	return s, nil
 }
 
@@ -200,7 +201,7 @@ func (s *sqliteStore) View(ctx context.Context, read func(Reader) error) (err er
 	if _, err := reader.exec(context.WithoutCancel(ctx), "BEGIN"); err != nil {
 		return fmt.Errorf("begin a view: %w", err)
 	}
-	tx := &transaction{ctx: ctx, sql: reader}
+	tx := &transaction{ctx: ctx, sql: reader, decoded: &s.decoded}
 	defer func() {
 		failed := tx.finish()
 		if err == nil {

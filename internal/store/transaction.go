@@ -22,8 +22,9 @@ var errTransactionOver = errors.New("the transaction is over")
 // PostgreSQL: what follows fails likewise, and nothing of it is kept.
 type transaction struct {
 	ctx    context.Context // of all its statements, because Reader and Writer take none
-	sql    statements
-	failed error
+	sql     statements
+	decoded *decoded
+	failed  error
 }
 
 // finish makes every later use an error, and says whether a statement failed.

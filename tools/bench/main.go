@@ -43,6 +43,7 @@ var measurements = []struct {
 	{"create", measureCreation, 3},
 	{"plan", measurePlan, 7},
 	{"replace", measureReplacement, 15},
+	{"lease", measureLeases, 5},
 }
 
 func main() {
@@ -50,7 +51,7 @@ func main() {
 	flag.StringVar(&p.poolkeeper, "poolkeeper", "", "path of terraform-provider-poolkeeper")
 	flag.StringVar(&p.floor, "floor", "", "path of the built tools/bench/floor")
 	flag.StringVar(&p.terraform, "terraform", "", "path of terraform or tofu")
-	only := flag.String("only", "", "measure these alone, by name, separated by commas: create, plan, replace")
+	only := flag.String("only", "", "measure these alone, by name, separated by commas: create, plan, replace, lease")
 	runs := flag.Int("runs", 0, "runs of each, instead of its own number")
 	flag.Parse()
 	if err := bench(p, *only, *runs); err != nil {

@@ -1,0 +1,36 @@
+package lifecycle
+
+import (
+	"sync"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// targets remember the template hashes of pools: to make one costs more than the rest of a lease.
+type targets struct {
+	mu     sync.Mutex
+	byPool map[string]target
+}
+
+// target is a pool's template hash in one of its generations, of which each has one.
+type target struct {
+	generation int64
+	hash       string
+}
+
+// mostTargets bounds how many are remembered.
+const mostTargets = 10_000
+
+func (t *targets) of(p pool.Pool) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.byPool[p.UID]; ok && known.generation == p.Generation {
+		return known.hash
+	}
+	if t.byPool == nil || len(t.byPool) >= mostTargets {
+		t.byPool = map[string]target{}
+	}
+	hash := p.Target()
+	t.byPool[p.UID] = target{p.Generation, hash}
+	return hash
+}
