@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -66,7 +67,7 @@ func TestANewerProviderReplacesTheManagerAndNoWorker(t *testing.T) {
 	require.Equal(t, newer, second.Version)
 	require.Equal(t, first.ID, second.ID)
 	require.Equal(t, crew, w.settled("web"))
-	require.Len(t, w.managers(), 1)
+	require.Eventually(t, func() bool { return len(w.managers()) == 1 }, 10*time.Second, 50*time.Millisecond, "the older one ends")
 
 	w.use(older)
 	w.reaches(w.web(set("description", "by the older one")))

@@ -19,37 +19,48 @@ const giveUpWithin = 5 * time.Second
 func leasePath(id string) string { return "/v1/leases/" + url.PathEscape(id) }
 
 func (c *Client) Acquire(ctx context.Context, want api.LeaseRequest) (api.LeaseView, error) {
-	doing := "acquire a lease"
-	want.Wait = pollWait.String()
-	body, err := json.Marshal(want)
+	doing, key := "acquire a lease", rand.Text() // a repetition finds the same place in the queue
+	ask, err := claim(want, key, pollWait)
 	if err != nil {
 		return api.LeaseView{}, fmt.Errorf("%s: %w", doing, err)
 	}
-	ask := document(http.MethodPost, "/v1/leases", body)
-	ask.header.Set(api.HeaderIdempotencyKey, rand.Text()) // a repetition finds the same place in the queue
-	ask.wait = pollWait
 	l, err := call[api.LeaseView](ctx, c, doing, ask)
 	for err == nil && l.State == pool.LeaseWaiting {
 		again := get(leasePath(l.ID))
 		again.query, again.wait = url.Values{"wait": {pollWait.String()}}, pollWait
-		var next api.LeaseView
-		if next, err = call[api.LeaseView](ctx, c, doing, again); err != nil {
-			c.giveUp(ctx, l.ID)
-			break
-		}
-		l = next
+		l, err = call[api.LeaseView](ctx, c, doing, again)
+	}
+	if err != nil && ctx.Err() != nil {
+		c.giveUp(ctx, want, key)
 	}
 	return l, err
 }
 
-// giveUp frees a place in the queue that nobody waits in any more. If that fails, the place expires.
-func (c *Client) giveUp(ctx context.Context, leaseID string) {
-	if ctx.Err() == nil {
-		return // the manager said no; there is nothing to give up
+// claim is a request for a slot.
+func claim(want api.LeaseRequest, key string, wait time.Duration) (request, error) {
+	want.Wait = wait.String()
+	body, err := json.Marshal(want)
+	if err != nil {
+		return request{}, err
 	}
+	r := document(http.MethodPost, "/v1/leases", body)
+	r.header.Set(api.HeaderIdempotencyKey, key)
+	r.wait = wait
+	return r, nil
+}
+
+// giveUp frees the slot, or the place in the queue, of a claim that nobody waits for any more. Its answer may
+// never have come, so it is claimed once more under its key first. If that fails, it expires.
+func (c *Client) giveUp(ctx context.Context, want api.LeaseRequest, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpWithin)
 	defer cancel()
-	_, _ = c.Release(ctx, leaseID)
+	ask, err := claim(want, key, 0)
+	if err != nil {
+		return
+	}
+	if l, err := call[api.LeaseView](ctx, c, "give up a lease", ask); err == nil {
+		_, _ = c.Release(ctx, l.ID)
+	}
 }
 
 func (c *Client) Renew(ctx context.Context, leaseID string) (api.LeaseView, error) {

@@ -21,7 +21,7 @@ var errTransactionOver = errors.New("the transaction is over")
 // transaction is Reader and Writer on one open transaction. Its first failed statement dooms it, as in
 // PostgreSQL: what follows fails likewise, and nothing of it is kept.
 type transaction struct {
-	ctx    context.Context // of all its statements, because Reader and Writer take none
+	ctx     context.Context // of all its statements, because Reader and Writer take none
 	sql     statements
 	decoded *decoded
 	failed  error
