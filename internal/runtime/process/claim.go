@@ -16,7 +16,7 @@ type claim struct {
 	pid   int
 	start int64
 	// unknown: nobody knows which process the worker was, so no session can be named, and whatever writes
-	// to its log belongs to it.
+	// to its log and carries no variables belongs to it.
 	unknown bool
 	// heldUntil is the last moment at which the leader is known to have held its pid; 0 if none is.
 	// What is in the session of that number and began by then is in the leader's session: the number
@@ -54,8 +54,7 @@ func (c claim) belonging(t table) (found []mine) {
 	for _, p := range candidates {
 		ownLog := p.origin.ownLog(c.worker)
 		inSession := c.pid != 0 && p.session == c.pid && !sessionIsOthers
-		carries := c.marked && c.carriedBy(p) && (!disputed || ownLog)
-		carries = carries || c.marked && c.unknown && ownLog
+		carries := c.marked && (c.carriedBy(p) && (!disputed || ownLog) || c.unknown && ownLog && p.marks.worker == "")
 		proves := inSession && (p.is(c.pid, c.start) || carries || ownLog || p.pid != c.pid && p.start <= c.heldUntil)
 		if proves && witness == nil {
 			witness = &p
@@ -80,19 +79,21 @@ func (c claim) belonging(t table) (found []mine) {
 	return found
 }
 
-func (c claim) carriedBy(p proc) bool {
-	return p.marks.worker == c.worker && p.marks.manager() == c.manager && (c.errand == "" || p.marks.errand == c.errand)
-}
-
-// others looks for processes of a worker of the same id that another copy of the data directory runs: then
-// the id proves nothing by itself, and a session with one of them in it is that worker's.
-func (c claim) others(candidates []proc) (session, any bool) {
+// others looks for processes that write to the worker's log in another data directory. A session with one of
+// them in it is not the worker's. If there is such a session, or one of them carries this manager's id, another
+// copy of this directory runs a worker of the same id, so that the id proves nothing by itself.
+func (c claim) others(candidates []proc) (session, id bool) {
 	for _, p := range candidates {
 		if p.origin.othersLog(c.worker) {
-			session, any = session || p.session == c.pid, true
+			session = session || p.session == c.pid
+			id = id || session || p.marks.manager() == c.manager
 		}
 	}
-	return session, any
+	return session, id
+}
+
+func (c claim) carriedBy(p proc) bool {
+	return p.marks.worker == c.worker && p.marks.manager() == c.manager && (c.errand == "" || p.marks.errand == c.errand)
 }
 
 // candidates are all in the session, all that carry the id and, if need be, all that write to the log, each
@@ -110,7 +111,7 @@ func (c claim) candidates(t table) (procs []proc) {
 	}
 	if c.unknown {
 		for _, i := range t.byLog[c.worker] {
-			if p := t.procs[i]; p.marks.worker != c.worker {
+			if p := t.procs[i]; p.marks.worker == "" { // what another manager marked is foreign, and not to be ended
 				procs = append(procs, p)
 			}
 		}

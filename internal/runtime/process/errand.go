@@ -115,8 +115,12 @@ func (r *Runtime) endStrayErrands(ctx context.Context) {
 // strayErrands claims what carries the id of an errand of this manager, and was not started by this life of it.
 func (r *Runtime) strayErrands(found table) map[string]claim {
 	strays := map[string]claim{}
+	disputed := r.disputed(found.procs)
 	for _, p := range found.procs {
 		m := p.marks
+		if _, others := disputed[m.worker]; others {
+			continue // its output is a pipe and does not tell whose it is
+		}
 		if m.errand == "" || m.manager() != r.managerID || strings.HasPrefix(m.errand, r.run+"-") {
 			continue
 		}

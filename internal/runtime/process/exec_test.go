@@ -169,7 +169,7 @@ func TestWhatACommandHasStartedEndsWithIt(t *testing.T) {
 		t.Run(behaviour, func(t *testing.T) {
 			t.Parallel()
 			r := openRuntime(t, t.TempDir())
-			l := launchOf("w-"+strings.ReplaceAll(behaviour, " ", "-"), "sleep", "1000") // its own: a namesake in another directory would be a copy
+			l := launchOf("w", "sleep", "1000")
 			l.Template.WorkingDir = t.TempDir()
 			instance := launch(t, r, l)
 			_, err := beside(t, r, l, instance, c.within, c.script)
@@ -287,4 +287,20 @@ func BenchmarkExec(b *testing.B) {
 		require.NoError(b, err)
 		require.True(b, ran.Exit.Clean())
 	}
+}
+
+func TestAManagerOnACopyOfTheDataDirectorySparesTheCommandsOfTheOther(t *testing.T) {
+	r := openRuntime(t, t.TempDir())
+	l := launchOf("w", "sleep", "1000")
+	instance := launch(t, r, l)
+	var running sync.WaitGroup
+	running.Go(func() { _, _ = r.Exec(context.Background(), l, instance, []string{"sleep", "1000"}) })
+	defer running.Wait()
+	defer func() { require.NoError(t, r.Kill(t.Context(), "w", instance)) }()
+	eventually(t, "the command runs", func() bool { return len(errands(t, r.managerID)) == 1 })
+
+	onCopy := openAs(t, t.TempDir(), r.managerID)
+	found, err := onCopy.census.take(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, onCopy.strayErrands(found))
 }

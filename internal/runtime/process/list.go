@@ -60,11 +60,14 @@ func (r *Runtime) found(procs []proc) (map[string]runtime.Found, error) {
 	procs = slices.Clone(procs) // others have them too
 	slices.SortStableFunc(procs, func(a, b proc) int { return cmp.Compare(a.start, b.start) })
 	disputed := r.disputed(procs)
+	for id, pid := range disputed {
+		r.log.Warn("another copy of this data directory has a worker of the same id; it is left alone", "worker", id, "pid", pid)
+	}
 	found := map[string]runtime.Found{}
 	leaders := map[string][]proc{}
 	for _, p := range procs {
 		m, ok := r.descent(p, disputed)
-		if p.zombie || !ok || m.errand != "" { // an errand carries the id of a worker that is not found by it
+		if p.zombie || !ok {
 			continue
 		}
 		f, known := found[m.worker]
@@ -94,31 +97,30 @@ func (r *Runtime) found(procs []proc) (map[string]runtime.Found, error) {
 	return found, nil
 }
 
-// disputed are the ids of workers that another copy of this data directory runs.
-func (r *Runtime) disputed(procs []proc) map[string]bool {
-	ids := map[string]bool{}
+// disputed are the ids of workers that another copy of this data directory runs, each with the pid of one of
+// its processes.
+func (r *Runtime) disputed(procs []proc) map[string]int {
+	pids := map[string]int{}
 	for _, p := range procs {
-		m := p.marks
-		if m.manager() != r.managerID || !p.origin.othersLog(m.worker) {
-			continue
-		}
-		ids[m.worker] = true
-		if p.leads() {
-			r.log.Warn("a worker of another copy of this data directory runs; it is left alone", "worker", m.worker, "pid", p.pid)
+		if m := p.marks; m.manager() == r.managerID && p.origin.othersLog(m.worker) {
+			pids[m.worker] = p.pid
 		}
 	}
-	return ids
+	return pids
 }
 
 // descent says which worker of this data directory a process is or comes from, as marks. The log decides,
 // and where it tells nothing the environment, unless another copy runs a worker of that id.
-func (r *Runtime) descent(p proc, disputed map[string]bool) (m marks, ok bool) {
+func (r *Runtime) descent(p proc, disputed map[string]int) (m marks, ok bool) {
 	m = p.marks
 	switch {
+	case m.errand != "": // it may lead a session and carries the id, but no worker is found by it
+		return m, false
 	case m.worker == "":
 		return marks{worker: p.origin.worker, poolUID: p.origin.poolUID, identity: r.managerID + "/"}, p.origin.own
 	case p.origin.ownLog(m.worker):
 		return m, true
 	}
-	return m, m.manager() == r.managerID && !disputed[m.worker]
+	_, others := disputed[m.worker]
+	return m, m.manager() == r.managerID && !others
 }

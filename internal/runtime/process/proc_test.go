@@ -90,6 +90,10 @@ func TestAClaimOnASessionNeedsAProof(t *testing.T) {
 		p.marks = marks{worker: worker, identity: manager + "/i"}
 		return p
 	}
+	writing := func(p proc, worker string, own bool) proc {
+		p.origin = origin{"p", worker, own}
+		return p
+	}
 	dead := func(p proc) proc { p.zombie = true; return p }
 	for _, c := range []struct {
 		name  string
@@ -106,6 +110,16 @@ func TestAClaimOnASessionNeedsAProof(t *testing.T) {
 		{"another manager's id proves nothing", []proc{carrying(member(101, 3000), "w", "m2")}, nil},
 		{"the id reaches beyond the session", []proc{carrying(proc{pid: 300, session: 300, start: 1}, "w", "m"), {pid: 301, session: 300}}, []int{300}},
 		{"the manager is never its own victim", []proc{carrying(proc{pid: 7, session: 7}, "w", "m")}, nil},
+		{"a member writes to its log", []proc{writing(member(101, 3000), "w", true), member(102, 3001)}, []int{102, 101}},
+		{"another worker's log proves nothing", []proc{writing(member(101, 3000), "w2", true), member(102, 3001)}, nil},
+		{"the log does not reach beyond the session", []proc{writing(proc{pid: 300, session: 300}, "w", true)}, nil},
+		{"its leader writes to another directory's log", []proc{writing(member(leader, start), "w", false), carrying(member(101, 1500), "w", "m"), member(102, 1500)}, nil},
+		{"a copy of the directory runs a worker of that id", []proc{
+			member(leader, start), carrying(writing(proc{pid: 300, session: 300}, "w", false), "w", "m"), carrying(proc{pid: 301, session: 300}, "w", "m"),
+		}, []int{leader}},
+		{"another manager has a worker of that id", []proc{
+			carrying(proc{pid: 300, session: 300}, "w", "m"), carrying(writing(proc{pid: 301, session: 301}, "w", false), "w", "m2"),
+		}, []int{300}},
 		{"the dead are not killed", []proc{dead(member(101, 1500))}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,6 +142,17 @@ func TestAClaimOnASessionNeedsAProof(t *testing.T) {
 		narrow := claim{worker: "w", errand: "e1", manager: "m", pid: 200, marked: true, self: 7}.belonging(procs)
 		require.Len(t, narrow, 1)
 		require.Equal(t, 200, narrow[0].pid)
+	})
+	t.Run("of an unknown worker the log counts too, but for what is foreign", func(t *testing.T) {
+		procs := newTable([]proc{
+			writing(member(leader, start), "w", true), carrying(writing(member(101, 3000), "w", true), "w", "m"),
+			carrying(writing(member(102, 3000), "w", true), "w", "m2"), writing(member(103, 3000), "w", false), writing(member(104, 3000), "w2", true),
+		})
+		var got []int
+		for _, p := range (claim{worker: "w", manager: "m", marked: true, unknown: true, self: 7}).belonging(procs) {
+			got = append(got, p.pid)
+		}
+		require.ElementsMatch(t, []int{leader, 101}, got)
 	})
 	t.Run("without an instance only the id counts", func(t *testing.T) {
 		claim := claim{worker: "w", manager: "m", marked: true, self: 7}
