@@ -136,7 +136,7 @@ func causeless(_ *run, m moment) string {
 		shown := map[pool.DrainCause]bool{
 			pool.DrainDestroy: c.pool.Desired() == 0,
 			pool.DrainScaleIn: staying > c.pool.Desired(),
-			pool.DrainRollout: w.TemplateHash != c.pool.Target(),
+			pool.DrainRollout: w.TemplateHash != c.pool.Target() || w.TemplateHash != m.before.pools[m.poolUID].Target() || worn(c.pool, w),
 			pool.DrainReplace: w.Health == pool.Unhealthy || w.ReadyAt.IsZero() || succeeded,
 		}
 		if c.leaves() && !shown[w.DrainCause] {
@@ -144,6 +144,13 @@ func causeless(_ *run, m moment) string {
 		}
 	}
 	return ""
+}
+
+// worn says that a worker has reached one of the limits of its life.
+func worn(p pool.Pool, w pool.Worker) bool {
+	limits := p.Spec.WorkerLimits
+	return w.Spent || limits.MaxLeases != nil && w.Leases >= *limits.MaxLeases ||
+		limits.MaxAge != nil && !w.StartedAt.IsZero() && time.Since(w.StartedAt) >= limits.MaxAge.Std()
 }
 
 // available says whether the worker would be available if it did not leave.
