@@ -24,7 +24,6 @@ func (m moment) moved() (moved []changeOfLease) {
 }
 
 func (c changeOfLease) granted() bool { return c.after.State == pool.LeaseHeld }
-func (c changeOfLease) ended() bool   { return c.after.State.Ended() }
 func (c changeOfLease) wasHeld() bool { return c.before.State == pool.LeaseHeld }
 
 // misgranted finds a slot that is granted twice, or on a worker that takes no leases.
