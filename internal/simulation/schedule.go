@@ -19,11 +19,11 @@ type mood struct {
 }
 
 var moods = []mood{
-	{name: "a good day", steps: 400, wrong: 0, crash: 0, world: 2},
-	{name: "a host with trouble", steps: 400, wrong: 12, crash: 0, world: 8},
-	{name: "a manager that crashes", steps: 400, wrong: 0, crash: 4, world: 2},
-	{name: "everything at once", steps: 400, wrong: 8, crash: 2, world: 6},
-	{name: "hell", steps: 400, wrong: 30, crash: 3, world: 12},
+	{name: "a good day", steps: 500, wrong: 0, crash: 0, world: 2},
+	{name: "a host with trouble", steps: 500, wrong: 12, crash: 0, world: 8},
+	{name: "a manager that crashes", steps: 500, wrong: 0, crash: 4, world: 2},
+	{name: "everything at once", steps: 500, wrong: 8, crash: 2, world: 6},
+	{name: "hell", steps: 500, wrong: 30, crash: 3, world: 12},
 }
 
 // deed is one thing that the schedule can do next.
@@ -40,7 +40,7 @@ func always(weight int) func(mood) int { return func(mood) int { return weight }
 var deeds = []deed{
 	{"let a call go on", always(100), (*run).letGo},
 	{"tell an end", always(25), (*run).tellEnd},
-	{"ask something", always(8), (*run).ask},
+	{"ask something", always(10), (*run).ask},
 	{"ask for leases", always(10), (*run).askForLeases},
 	{"let time pass", always(35), (*run).passTime},
 	{"end a worker", func(m mood) int { return m.world }, (*run).endWorker},

@@ -11,6 +11,7 @@ import (
 const (
 	maxSize  = 4
 	hopeless = "/no/such/program" // while the host is broken
+	faulty   = "break"            // its workers end too early to be of use, while there are faults
 )
 
 var names = []string{"web", "jobs"}
@@ -93,7 +94,7 @@ var changes = []change{
 	}},
 	{"min_ready (hot)", true, func(r *run, s *pool.Spec) { s.Update.MinReady = pool.Duration(pick(r, 0, 0, 3*time.Second)) }},
 	{"progress_deadline (hot)", true, func(r *run, s *pool.Spec) {
-		s.Update.ProgressDeadline = pool.Duration(pick(r, 20*time.Second, 2*time.Minute))
+		s.Update.ProgressDeadline = pool.Duration(pick(r, 5*time.Second, 20*time.Second, 2*time.Minute))
 	}},
 	{"remediation (hot)", true, func(r *run, s *pool.Spec) {
 		s.Remediation.Enabled = r.rand.IntN(4) > 0

@@ -56,6 +56,11 @@ var wishes = []wish{
 		c.apply(r, &spec)
 		return put(fmt.Sprintf("change %s: %s", p.Name, c.name), lifecycle.Request{IfMatch: r.basis(p)}, spec)
 	})},
+	{"roll out", 20, ofSome(func(r *run, p pool.Pool) *request {
+		spec := p.Spec
+		spec.Worker.Command = []string{pick(r, "serve", "serve", faulty), fmt.Sprint(r.rand.IntN(1000))}
+		return put("roll out "+spec.Worker.Command[0]+" to "+p.Name, lifecycle.Request{IfMatch: "*"}, spec)
+	})},
 	{"resize", 20, ofSome(func(r *run, p pool.Pool) *request {
 		size := r.rand.IntN(maxSize + 1)
 		return patch(fmt.Sprintf("resize %s to %d", p.Name, size), lifecycle.Request{IfMatch: r.basis(p)}, p, fmt.Sprintf(`{"size":%d}`, size))

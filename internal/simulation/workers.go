@@ -63,8 +63,10 @@ func undrained(_ *run, m moment) string {
 		if c.after.State != pool.WorkerStopping || c.before.State == pool.WorkerStopping || c.after.ReadyAt.IsZero() {
 			continue
 		}
-		delay := c.pool.Spec.Drain.DeregisterDelay.Std()
-		if c.after.DrainingAt.IsZero() || c.after.StoppingAt.Before(c.after.DrainingAt.Add(delay)) {
+		hasty := func(d pool.Drain) bool {
+			return c.after.StoppingAt.Before(c.after.DrainingAt.Add(d.DeregisterDelay.Std()))
+		}
+		if c.after.DrainingAt.IsZero() || m.all(c.after, hasty) {
 			return fmt.Sprintf("%s is stopped at %s, but draining since %s", c.after.ID, c.after.StoppingAt, c.after.DrainingAt)
 		}
 	}

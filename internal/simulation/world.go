@@ -96,6 +96,9 @@ func (w *world) start(l *life, launch runtime.Launch) *instance {
 		WorkerID: launch.WorkerID, PoolUID: launch.PoolUID, PoolName: launch.PoolName, Identity: w.run.store.Identity().String(),
 		Instance: pool.Instance{BootID: "boot", PID: w.pids, StartTime: int64(w.pids), Ports: map[string]int{}},
 	}}
+	if !w.run.calm && launch.Template.Command[0] == faulty {
+		i.habit = habit{name: "faulty", warmUp: 24 * time.Hour, shortLife: pick(w.run, 500*time.Millisecond, time.Hour)}
+	}
 	for n, p := range launch.Template.Ports {
 		i.found.Instance.Ports[p.Name] = 10_000*(n+1) + w.pids
 	}
