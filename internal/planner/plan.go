@@ -212,7 +212,8 @@ func (p *planning) drainOld() {
 	}
 	serving := p.number(p.serves) - p.floor
 	spare := p.number(p.available) - p.floor
-	left := p.number(old) - max(p.desired-p.limit, 0) // the others stay while the rollout is held
+	// The others stay while the rollout is held; one and its successor are in the same place.
+	left := p.number(func(i int) bool { return p.old[i] && p.staying(i) }) - max(p.desired-p.limit, 0)
 	for _, i := range p.victims(old) {
 		if p.held && left <= 0 {
 			break
