@@ -86,6 +86,7 @@ var mutations = []Mutation{
 	},
 	{
 		Name: "every worker is said to have no jobs", Promise: "a job keeps its worker until its drain is over",
+		runs: func(c *connection) runtime.Runtime { return &industrious{c} },
 		plans: worlds(func(w *planner.World) {
 			w.Readings = maps.Clone(w.Readings)
 			for id, r := range w.Readings {
@@ -95,9 +96,10 @@ var mutations = []Mutation{
 		}),
 	},
 	{
-		Name: "every drain times out", Promise: "a lease keeps its worker until its drain is over",
+		Name: "every drain times out", Promise: "a job keeps its worker until its drain is over",
+		runs: func(c *connection) runtime.Runtime { return &industrious{c} },
 		plans: drains(func(d *pool.Drain) {
-			if d.ActiveJobs == nil && d.SignalAt == pool.SignalAfter {
+			if d.ActiveJobs != nil && d.SignalAt == pool.SignalAfter {
 				d.OnTimeout = pool.OnTimeoutTerminate
 			}
 		}),
@@ -399,6 +401,17 @@ func (f *fertile) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, 
 	return made, err
 }
 
+// industrious is a runtime whose workers begin with a job.
+type industrious struct{ *connection }
+
+func (i *industrious) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, error) {
+	made, err := i.connection.Launch(ctx, l)
+	if worker := i.world().instances[l.WorkerID]; err == nil && worker != nil {
+		worker.worksTill = time.Now().Add(time.Hour)
+	}
+	return made, err
+}
+
 // undead is a runtime whose calls outlive their manager.
 type undead struct{ *connection }
 
@@ -612,6 +625,24 @@ func (f *forgetful) Update(ctx context.Context, change func(store.Writer) error)
 
 // obliging is a store that shows users pools as they were one change ago.
 type obliging struct{ store.Store }
+
+func (o *obliging) View(ctx context.Context, read func(store.Reader) error) error {
+	return o.Store.View(ctx, func(r store.Reader) error {
+		if byUser(ctx) {
+			r = &outdatedView{r}
+		}
+		return read(r)
+	})
+}
+
+// outdatedView shows pools at an older generation.
+type outdatedView struct{ store.Reader }
+
+func (o *outdatedView) Pool(uid string) (pool.Pool, error) {
+	p, err := o.Reader.Pool(uid)
+	p.Generation--
+	return p, err
+}
 
 func (o *obliging) Update(ctx context.Context, change func(store.Writer) error) error {
 	return o.Store.Update(ctx, func(tx store.Writer) error {
