@@ -43,6 +43,7 @@ type planning struct {
 	census
 	asked map[string]bool // workers that are asked for their active jobs, by their id
 	rollout
+	sheds  bool // a rollout has more old workers than are to stay while it is held
 	result *Result
 	force  bool
 }
@@ -220,7 +221,8 @@ func (p *planning) drainOld() {
 	}
 	serving := p.number(p.serves) - p.floor
 	spare := p.number(p.available) - p.floor
-	left := p.number(old) - max(p.desired-p.limit, 0) // the others stay while the rollout is held
+	// The others stay while the rollout is held; one and its successor are in the same place.
+	left := p.number(func(i int) bool { return p.old[i] && p.staying(i) }) - max(p.desired-p.limit, 0)
 	for _, i := range p.victims(old) {
 		if p.held && left <= 0 {
 			break

@@ -27,7 +27,7 @@ func (r *run) audit() {
 				return err
 			}
 		}
-		return nil
+		return r.auditLeases(read)
 	})
 	if err != nil {
 		r.breach(audited, "%v", err)
@@ -71,6 +71,17 @@ func (r *run) auditPool(read store.Reader, uid string) error {
 		}
 	}
 	return r.auditEvents(read, uid)
+}
+
+// auditLeases looks for every lease that was held, and every place in the queue.
+func (r *run) auditLeases(read store.Reader) error {
+	for _, id := range slices.Sorted(maps.Keys(r.books.leases)) {
+		found, err := read.Lease(id)
+		if err := r.same("lease "+id, found, r.books.leases[id], err); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *run) auditEvents(read store.Reader, uid string) error {

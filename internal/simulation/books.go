@@ -20,6 +20,7 @@ type books struct {
 	revisions  map[revisionKey]pool.Revision
 	events     map[string][]pool.Event // by pool
 	replies    map[replyKey]store.IdempotentReply
+	leases     map[string]pool.Lease
 }
 
 type revisionKey struct {
@@ -33,6 +34,7 @@ func newBooks() *books {
 	return &books{
 		pools: map[string]pool.Pool{}, workers: map[string]pool.Worker{}, operations: map[string]pool.Operation{},
 		revisions: map[revisionKey]pool.Revision{}, events: map[string][]pool.Event{}, replies: map[replyKey]store.IdempotentReply{},
+		leases: map[string]pool.Lease{},
 	}
 }
 
@@ -40,6 +42,7 @@ func (b *books) clone() *books {
 	return &books{
 		pools: maps.Clone(b.pools), workers: maps.Clone(b.workers), operations: maps.Clone(b.operations),
 		revisions: maps.Clone(b.revisions), events: maps.Clone(b.events), replies: maps.Clone(b.replies),
+		leases: maps.Clone(b.leases),
 	}
 }
 
@@ -76,9 +79,29 @@ func (b *books) running(poolUID string) (running []pool.Operation) {
 	return running
 }
 
-// forced says whether a person asked not to wait for the pool's workers.
+// forced says whether a person asked not to wait for the pool's workers, which is never taken back.
 func (b *books) forced(poolUID string) bool {
-	return slices.ContainsFunc(b.running(poolUID), func(o pool.Operation) bool { return o.Force })
+	for _, o := range b.operations {
+		if o.PoolUID == poolUID && o.Force {
+			return true
+		}
+	}
+	return false
+}
+
+// claims lists the living leases for which match holds, in the order in which they were asked for.
+func (b *books) claims(match func(pool.Lease) bool) (claims []pool.Lease) {
+	for _, id := range slices.Sorted(maps.Keys(b.leases)) {
+		if l := b.leases[id]; !l.State.Ended() && match(l) {
+			claims = append(claims, l)
+		}
+	}
+	return claims
+}
+
+// heldOn lists the leases that are held on a worker.
+func (b *books) heldOn(workerID string) []pool.Lease {
+	return b.claims(func(l pool.Lease) bool { return l.State == pool.LeaseHeld && l.WorkerID == workerID })
 }
 
 func (b *books) available(p pool.Pool, now time.Time) (n int) {

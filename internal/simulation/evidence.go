@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 // event is what kind of thing has happened.
@@ -25,6 +27,8 @@ type moment struct {
 	workerID      string // a runtime's call
 	request       *request
 	accepted      lifecycle.Accepted
+	lease         api.LeaseView         // answer: to a scheduler
+	marks         map[string]pool.Marks // commit: of the pool's workers, as the store has them
 	err           error
 }
 

@@ -61,6 +61,8 @@ var faults = map[string][]outcome{
 	"logs":        {fails},
 	"remove logs": {fails, loses},
 	"probe":       {fails, unmade},
+	"hook":        {fails, loses, delays},
+	"count jobs":  {fails, delays},
 }
 
 func newGate() *gate { return &gate{arrived: make(chan struct{}, 1)} }

@@ -48,7 +48,10 @@ func (j *journal) Update(ctx context.Context, change func(store.Writer) error) e
 	var e *entry
 	err := j.real.Update(ctx, func(tx store.Writer) error {
 		e = &entry{Writer: tx, books: run.books.clone()}
-		return change(e)
+		if err := change(e); err != nil {
+			return err
+		}
+		return e.count()
 	})
 	if err == nil {
 		before := run.books
@@ -59,7 +62,7 @@ func (j *journal) Update(ctx context.Context, change func(store.Writer) error) e
 		if len(e.noted) > 0 {
 			run.story.tell(callerOf(ctx), "  records %s", strings.Join(e.noted, ", "))
 		}
-		run.happened(moment{kind: commit, before: before, after: run.books, poolUID: e.poolUID})
+		run.happened(moment{kind: commit, before: before, after: run.books, poolUID: e.poolUID, marks: e.marks})
 	}
 	if let == delays && j.life.wait(ctx, "answer of update", "") == dead {
 		return errCrashed
@@ -74,6 +77,15 @@ type entry struct {
 	poolUID string // of the pool that it changes
 	workers []pool.Worker
 	noted   []string
+	marks   map[string]pool.Marks // as the store has them, of the pool's workers
+}
+
+// count takes down what the store has counted.
+func (e *entry) count() (err error) {
+	if e.poolUID != "" {
+		e.marks, err = e.Marks(e.poolUID)
+	}
+	return err
 }
 
 func (e *entry) note(format string, args ...any) {
@@ -112,6 +124,7 @@ func (e *entry) PutWorkers(workers ...pool.Worker) error {
 		case before.Health != w.Health:
 			e.note("%s %s", w.ID, w.Health)
 		}
+		w.Marks = before.Marks // others write them
 		e.books.workers[w.ID] = kept(w)
 		e.poolUID = w.PoolUID
 	}
@@ -143,6 +156,42 @@ func (e *entry) AppendEvents(events ...pool.Event) error {
 		e.poolUID = v.PoolUID
 	}
 	return e.Writer.AppendEvents(events...)
+}
+
+func (e *entry) PutLease(l pool.Lease) error {
+	before := e.books.leases[l.ID]
+	if before.State != l.State {
+		e.note("%s", strings.TrimSpace(fmt.Sprintf("%s %s %s", l.ID, l.State, l.WorkerID)))
+	}
+	e.books.leases[l.ID] = kept(l)
+	if w, known := e.books.workers[l.WorkerID]; known && before.State != l.State {
+		w.Leased = len(e.books.heldOn(w.ID))
+		if l.State == pool.LeaseHeld {
+			w.Leases++
+		}
+		e.books.workers[w.ID] = w
+	}
+	if l.PoolUID != "" {
+		e.poolUID = l.PoolUID
+	}
+	return e.Writer.PutLease(l)
+}
+
+// PruneLeases prunes less than its bound in these runs.
+func (e *entry) PruneLeases(before time.Time, limit int) error {
+	for id, l := range e.books.leases {
+		if l.State.Ended() && l.EndedAt.Before(before.Truncate(time.Microsecond)) {
+			delete(e.books.leases, id)
+		}
+	}
+	return e.Writer.PruneLeases(before, limit)
+}
+
+func (e *entry) Spend(workerID string) error {
+	w := e.books.workers[workerID]
+	w.Spent = true
+	e.books.workers[workerID] = w
+	return e.Writer.Spend(workerID)
 }
 
 func (e *entry) PutIdempotentReply(r store.IdempotentReply) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -22,6 +23,7 @@ type life struct {
 	failure error
 	users   sync.WaitGroup
 	dead    bool // the gate's to read and write
+	began   time.Time
 }
 
 // begin starts a manager, which goes through the gate. What the one before has recorded must be there.
@@ -35,7 +37,7 @@ func (r *run) begin() {
 		r.store = r.mutation.kept(r, real)
 		r.audit()
 	}
-	l := &life{run: r, opened: make(chan struct{})}
+	l := &life{run: r, opened: make(chan struct{}), began: time.Now()}
 	l.runtime = &connection{life: l, ended: make(chan runtime.Ended, 1<<12)}
 	r.life, r.world.notices = l, nil
 	r.story.tell("manager", "starts")
@@ -48,6 +50,8 @@ func (r *run) begin() {
 			Host:    "alpha",
 			NewID:   r.newID,
 			Probe:   l.runtime.probe,
+			Hook:    l.runtime.hook,
+			Jobs:    l.runtime.jobs,
 			Random:  func() float64 { return 0.5 },
 			Plan:    func(w planner.World) planner.Result { return r.mutation.planned(w) },
 		})

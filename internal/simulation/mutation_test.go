@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -39,12 +40,13 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 
 // TestEveryPromiseHasAMutation that breaks it.
 func TestEveryPromiseHasAMutation(t *testing.T) {
-	var wanted []string
+	var names []string
 	for _, p := range promises {
-		wanted = append(wanted, p.name)
+		names = append(names, p.name)
 	}
+	wanted := slices.Clone(names)
 	for _, m := range mutations {
-		require.Contains(t, wanted, m.Promise, m.Name)
+		require.Contains(t, names, m.Promise, m.Name)
 		wanted = slices.DeleteFunc(wanted, func(name string) bool { return name == m.Promise })
 	}
 	require.Empty(t, wanted)
@@ -73,6 +75,56 @@ var mutations = []Mutation{
 				}
 			}
 		}),
+	},
+	{
+		Name: "nobody looks for leases before a stop", Promise: "a lease keeps its worker until its drain is over",
+		plans: workers(func(w *pool.Worker) {
+			if w.State == pool.WorkerDraining {
+				w.Leased = 0
+			}
+		}),
+	},
+	{
+		Name: "every worker is said to have no jobs", Promise: "a job keeps its worker until its drain is over",
+		runs: func(c *connection) runtime.Runtime { return &industrious{c} },
+		plans: worlds(func(w *planner.World) {
+			w.Readings = maps.Clone(w.Readings)
+			for id, r := range w.Readings {
+				r.Busy = ""
+				w.Readings[id] = r
+			}
+		}),
+	},
+	{
+		Name: "every drain times out", Promise: "a job keeps its worker until its drain is over",
+		runs: func(c *connection) runtime.Runtime { return &industrious{c} },
+		plans: drains(func(d *pool.Drain) {
+			if d.ActiveJobs != nil && d.SignalAt == pool.SignalAfter {
+				d.OnTimeout = pool.OnTimeoutTerminate
+			}
+		}),
+	},
+	{
+		Name: "a worker that finishes on its signal gets its grace alone", Promise: "a worker that finishes on its signal is killed once its drain is over",
+		plans: decisions(func(w planner.World, r *planner.Result) {
+			for i, a := range r.Actions {
+				if a.Kind == planner.Stop {
+					r.Actions[i].KillAt = w.Now
+				}
+			}
+		}),
+	},
+	{
+		Name: "any worker in service gets the next lease", Promise: "a slot is granted once, on a worker that takes leases",
+		writes: hands(func(tx store.Writer) store.Writer { return &generous{tx} }),
+	},
+	{
+		Name: "who came last is served first", Promise: "nobody gets a slot before who has waited longer",
+		writes: hands(func(tx store.Writer) store.Writer { return &unfair{tx} }),
+	},
+	{
+		Name: "the queue is not looked at", Promise: "nobody waits beside a free slot",
+		writes: hands(func(tx store.Writer) store.Writer { return &queueless{tx} }),
 	},
 	{
 		Name: "a draining worker is taken back into service", Promise: "a worker's life never goes backwards",
@@ -111,6 +163,24 @@ var mutations = []Mutation{
 		writes: hands(func(tx store.Writer) store.Writer { return &reviser{tx} }),
 	},
 	{
+		Name: "leases are over as soon as they are looked at", Promise: "a lease expires when it could have been renewed",
+		writes: func(s store.Store) store.Store { return &impatient{s} },
+	},
+	{
+		Name: "nobody looks for the leases of a worker that ends", Promise: "a lease ends with its worker, once and with its event",
+		writes: hands(func(tx store.Writer) store.Writer { return &blindfold{tx} }),
+	},
+	{
+		Name: "lost leases are not told", Promise: "a lease ends with its worker, once and with its event",
+		writes: hands(func(tx store.Writer) store.Writer {
+			return &scribe{Writer: tx, event: func(e *pool.Event) {
+				if e.Type == pool.EventLeaseLost {
+					e.Type = pool.EventLeaseExpired
+				}
+			}}
+		}),
+	},
+	{
 		Name: "a change is answered and forgotten", Promise: "an accepted change is on record",
 		writes: func(s store.Store) store.Store { return &forgetful{s} },
 	},
@@ -133,6 +203,16 @@ var mutations = []Mutation{
 		}),
 	},
 	{
+		Name: "a destroy leaves the queue as it is", Promise: "no lease outlives its pool",
+		writes: hands(func(tx store.Writer) store.Writer { return &forgetfulOfQueues{tx} }),
+	},
+	{
+		Name: "a lease is counted twice", Promise: "a worker counts the leases that are held on it",
+		keeps: func(_ *run, s store.Store) store.Store {
+			return hands(func(tx store.Writer) store.Writer { return &miscounting{tx} })(s)
+		},
+	},
+	{
 		Name: "scale-in takes one more", Promise: "a worker leaves for a reason that the records show",
 		plans: decisions(func(w planner.World, r *planner.Result) {
 			if len(w.Workers) == 1 && w.Workers[0].State == pool.WorkerReady && len(r.Actions) == 0 && w.Pool.Desired() == 1 {
@@ -147,6 +227,32 @@ var mutations = []Mutation{
 	{
 		Name: "preconditions are not looked at", Promise: "what cannot be accepted changes nothing",
 		writes: func(s store.Store) store.Store { return &obliging{s} },
+	},
+	{
+		Name: "a canary is not waited for", Promise: "a canary goes before the rest",
+		plans: worlds(func(w *planner.World) { w.Pool.Spec.Update.Canary = nil }),
+	},
+	{
+		Name: "rollouts that fail do what they were not told", Promise: "a rollout that fails goes on as on_failure says",
+		plans: worlds(func(w *planner.World) {
+			if u := &w.Pool.Spec.Update; u.OnFailure == pool.OnFailurePause {
+				u.OnFailure = pool.OnFailureRollback
+			} else {
+				u.OnFailure = pool.OnFailurePause
+			}
+		}),
+	},
+	{
+		Name: "the way back takes the size back, too", Promise: "a pool returns to what was good, and keeps the rest",
+		writes: hands(func(tx store.Writer) store.Writer {
+			return &scribe{Writer: tx, pool: func(p *pool.Pool) {
+				if before, err := tx.Pool(p.UID); err == nil && before.Generation < p.Generation && before.OperationID == p.OperationID {
+					size := p.Spec.DesiredSize() + 1
+					p.Spec.Size = new(int64)
+					*p.Spec.Size = int64(size)
+				}
+			}}
+		}),
 	},
 	{
 		Name: "a failure has no reason", Promise: "what fails says why",
@@ -207,6 +313,28 @@ func worlds(doctor func(*planner.World)) func(planner.World) planner.Result {
 		doctor(&w)
 		return planner.Plan(w)
 	}
+}
+
+// workers has the planner see other workers.
+func workers(doctor func(*pool.Worker)) func(planner.World) planner.Result {
+	return worlds(func(w *planner.World) {
+		w.Workers = slices.Clone(w.Workers)
+		for i := range w.Workers {
+			doctor(&w.Workers[i])
+		}
+	})
+}
+
+// drains has the planner see other contracts.
+func drains(doctor func(*pool.Drain)) func(planner.World) planner.Result {
+	return worlds(func(w *planner.World) {
+		doctor(&w.Pool.Spec.Drain)
+		w.Contracts = maps.Clone(w.Contracts)
+		for hash, spec := range w.Contracts {
+			doctor(&spec.Drain)
+			w.Contracts[hash] = spec
+		}
+	})
 }
 
 // misguided is a runtime that does more than it is asked for.
@@ -273,6 +401,17 @@ func (f *fertile) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, 
 	return made, err
 }
 
+// industrious is a runtime whose workers begin with a job.
+type industrious struct{ *connection }
+
+func (i *industrious) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, error) {
+	made, err := i.connection.Launch(ctx, l)
+	if worker := i.world().instances[l.WorkerID]; err == nil && worker != nil {
+		worker.worksTill = time.Now().Add(time.Hour)
+	}
+	return made, err
+}
+
 // undead is a runtime whose calls outlive their manager.
 type undead struct{ *connection }
 
@@ -335,6 +474,99 @@ func (s *scribe) PutIdempotentReply(r store.IdempotentReply) error {
 	return s.Writer.PutIdempotentReply(r)
 }
 
+// generous has room on every worker that was ever ready.
+type generous struct{ store.Writer }
+
+func (g *generous) Room(poolUID, _ string) (pool.Worker, error) {
+	living, err := g.Workers(poolUID)
+	for _, w := range living {
+		if !w.ReadyAt.IsZero() {
+			return w, nil
+		}
+	}
+	return pool.Worker{}, errors.Join(err, store.ErrNotFound)
+}
+
+// unfair turns the queue round.
+type unfair struct{ store.Writer }
+
+func (u *unfair) WaitingLeases(poolUID string, limit int) ([]pool.Lease, error) {
+	queue, err := u.Writer.WaitingLeases(poolUID, 0)
+	if limit != 1 || len(queue) == 0 {
+		return queue, err
+	}
+	return queue[len(queue)-1:], err
+}
+
+// queueless shows nobody who waits but to a destroy, which asks for a pool's whole queue.
+type queueless struct{ store.Writer }
+
+func (q *queueless) WaitingLeases(poolUID string, limit int) ([]pool.Lease, error) {
+	if poolUID != "" && limit == 0 {
+		return q.Writer.WaitingLeases(poolUID, limit)
+	}
+	return nil, nil
+}
+
+// forgetfulOfQueues shows a pool's whole queue to nobody.
+type forgetfulOfQueues struct{ store.Writer }
+
+func (f *forgetfulOfQueues) WaitingLeases(poolUID string, limit int) ([]pool.Lease, error) {
+	if poolUID != "" && limit == 0 {
+		return nil, nil
+	}
+	return f.Writer.WaitingLeases(poolUID, limit)
+}
+
+// impatient is a store that takes every lease that is looked at for one that is over.
+type impatient struct{ store.Store }
+
+func (i *impatient) View(ctx context.Context, read func(store.Reader) error) error {
+	return i.Store.View(ctx, func(r store.Reader) error { return read(&glance{r}) })
+}
+
+func (i *impatient) Update(ctx context.Context, change func(store.Writer) error) error {
+	return i.Store.Update(ctx, func(tx store.Writer) error { return change(&glances{tx}) })
+}
+
+type glance struct{ store.Reader }
+
+func (g *glance) DueLeases(at time.Time, limit int) ([]pool.Lease, error) {
+	return allOver(g.Reader.DueLeases(at, limit))
+}
+
+type glances struct{ store.Writer }
+
+func (g *glances) DueLeases(at time.Time, limit int) ([]pool.Lease, error) {
+	return allOver(g.Writer.DueLeases(at, limit))
+}
+
+func allOver(leases []pool.Lease, err error) ([]pool.Lease, error) {
+	for i := range leases {
+		leases[i].ExpiresAt, leases[i].TTL = time.Time{}, 0
+	}
+	return leases, err
+}
+
+// blindfold sees no leases of a worker.
+type blindfold struct{ store.Writer }
+
+func (b *blindfold) LeasesOf(string) ([]pool.Lease, error) { return nil, nil }
+
+// miscounting counts one lease too many on a busy worker.
+type miscounting struct{ store.Writer }
+
+func (m *miscounting) Marks(poolUID string) (map[string]pool.Marks, error) {
+	marks, err := m.Writer.Marks(poolUID)
+	for id, of := range marks {
+		if of.Leased > 0 {
+			of.Leased++
+			marks[id] = of
+		}
+	}
+	return marks, err
+}
+
 // reviser changes its mind about what has ended.
 type reviser struct{ store.Writer }
 
@@ -393,6 +625,24 @@ func (f *forgetful) Update(ctx context.Context, change func(store.Writer) error)
 
 // obliging is a store that shows users pools as they were one change ago.
 type obliging struct{ store.Store }
+
+func (o *obliging) View(ctx context.Context, read func(store.Reader) error) error {
+	return o.Store.View(ctx, func(r store.Reader) error {
+		if byUser(ctx) {
+			r = &outdatedView{r}
+		}
+		return read(r)
+	})
+}
+
+// outdatedView shows pools at an older generation.
+type outdatedView struct{ store.Reader }
+
+func (o *outdatedView) Pool(uid string) (pool.Pool, error) {
+	p, err := o.Reader.Pool(uid)
+	p.Generation--
+	return p, err
+}
 
 func (o *obliging) Update(ctx context.Context, change func(store.Writer) error) error {
 	return o.Store.Update(ctx, func(tx store.Writer) error {

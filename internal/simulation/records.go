@@ -21,34 +21,32 @@ func (b *books) ofPool(poolUID string) (workers []pool.Worker) {
 	return workers
 }
 
-// maker is the operation that has made a pool's generation.
-func (b *books) maker(p pool.Pool) (maker pool.Operation) {
-	for _, o := range b.operations {
-		if o.PoolUID == p.UID && o.Generation == p.Generation {
-			maker = o
-		}
-	}
-	return maker
-}
-
 var phases = []pool.Phase{"", pool.PhaseCreating, pool.PhaseLive, pool.PhaseDeleting, pool.PhaseDestroyed}
 
 // generations finds a pool that goes backwards, or is further than what was asked for.
 func generations(_ *run, m moment) string {
 	b, a := m.before.pools[m.poolUID], m.after.pools[m.poolUID]
 	switch {
-	case a.Generation < b.Generation, a.Revision < b.Revision:
+	case a.Generation < b.Generation, a.Revision < b.Revision, a.Restarts < b.Restarts && !m.returns():
 		return fmt.Sprintf("generation %d follows %d, revision %d %d", a.Generation, b.Generation, a.Revision, b.Revision)
-	case a.Restarts < b.Restarts && a.Generation == b.Generation: // the way back to a template takes its restarts back
-		return fmt.Sprintf("%d restarts follow %d", a.Restarts, b.Restarts)
 	case a.ConvergedGeneration < b.ConvergedGeneration, a.ConvergedGeneration > a.Generation:
 		return fmt.Sprintf("converged generation %d follows %d, of %d", a.ConvergedGeneration, b.ConvergedGeneration, a.Generation)
 	case slices.Index(phases, a.Phase) < slices.Index(phases, b.Phase):
 		return fmt.Sprintf("phase %s follows %s", a.Phase, b.Phase)
-	case a.Generation > b.Generation && m.after.maker(a).ID == "":
+	case a.Generation > b.Generation && m.makerOf(a).ID == "":
 		return fmt.Sprintf("generation %d has no operation", a.Generation)
 	}
 	return ""
+}
+
+// makerOf is the operation that made the pool's newest generation.
+func (m moment) makerOf(p pool.Pool) (maker pool.Operation) {
+	for _, o := range m.after.operations {
+		if o.PoolUID == p.UID && o.Generation == p.Generation {
+			maker = o
+		}
+	}
+	return maker
 }
 
 // rewritten finds a change of what was final: revisions, ended operations, replies, events.
@@ -63,6 +61,11 @@ func rewritten(_ *run, m moment) string {
 			return fmt.Sprintf("%s was %s and is %s", id, o.Phase, after.Phase)
 		}
 	}
+	for id, l := range m.before.leases {
+		if after, there := m.after.leases[id]; there && l.State.Ended() && (after.State != l.State || after.Reason != l.Reason) {
+			return fmt.Sprintf("%s was %s and is %s", id, l.State, after.State)
+		}
+	}
 	for k, r := range m.before.replies {
 		if after, there := m.after.replies[k]; there && after.Answered != r.Answered {
 			return fmt.Sprintf("the reply to %s was rewritten", k.key)
@@ -75,6 +78,9 @@ func rewritten(_ *run, m moment) string {
 func unrecordedAnswer(_ *run, m moment) string {
 	if m.err != nil {
 		return ""
+	}
+	if m.request.claim != nil {
+		return unrecordedLease(m)
 	}
 	o, known := m.after.operations[m.accepted.Operation.ID]
 	p := m.after.pools[m.accepted.Pool.UID]
@@ -95,9 +101,13 @@ func otherAnswer(_ *run, m moment) string {
 	if m.err != nil || by.Key == "" || m.request.looks {
 		return ""
 	}
+	answered := m.accepted.Operation.ID
+	if m.request.claim != nil {
+		answered = m.lease.ID
+	}
 	reply, kept := m.after.replies[replyKey{by.Author, by.Key}]
-	if !kept || reply.Answered != m.accepted.Operation.ID {
-		return fmt.Sprintf("%s (%s) was answered %s, and the reply on record is %q", m.request.what, by.Key, m.accepted.Operation.ID, reply.Answered)
+	if !kept || reply.Answered != answered {
+		return fmt.Sprintf("%s (%s) was answered %s, and the reply on record is %q", m.request.what, by.Key, answered, reply.Answered)
 	}
 	return ""
 }
@@ -151,15 +161,17 @@ func unauthored(_ *run, m moment) string {
 		if !has || c.before.State == c.after.State {
 			continue
 		}
+		if c.after.State == pool.WorkerStopped && c.before.State != pool.WorkerStopping {
+			tell = pool.EventWorkerFinished
+		}
 		if !told(func(e pool.Event) bool { return e.Type == tell && e.WorkerID == c.after.ID }) {
 			return fmt.Sprintf("no event tells that %s is %s", c.after.ID, c.after.State)
 		}
 	}
 	b, a := m.before.pools[m.poolUID], m.after.pools[m.poolUID]
-	o := m.after.maker(a)
-	reverts := o.Phase == pool.OperationReverting // which the manager does by itself
+	o := m.makerOf(a)
 	if a.Generation > b.Generation && !told(func(e pool.Event) bool {
-		return e.OperationID == o.ID && e.Author == o.Author || reverts && e.Type == pool.EventPoolReverted
+		return e.Author == o.Author && e.OperationID == o.ID || e.Type == pool.EventPoolReverted || e.Type == pool.EventRolloutAborted
 	}) {
 		return fmt.Sprintf("no event of %q tells of generation %d", o.Author, a.Generation)
 	}

@@ -24,6 +24,9 @@ func (r *run) unrest() string {
 	if len(r.world.notices) > 0 {
 		unrest = append(unrest, "an end is to be told")
 	}
+	for _, l := range r.books.claims(func(pool.Lease) bool { return true }) {
+		unrest = append(unrest, fmt.Sprintf("%s is %s", l.ID, l.State))
+	}
 	for _, uid := range r.books.poolUIDs() {
 		if text := r.books.unrestOf(r.books.pools[uid], time.Now()); text != "" {
 			unrest = append(unrest, text)
@@ -36,6 +39,8 @@ func (r *run) unrest() string {
 func (b *books) unrestOf(p pool.Pool, now time.Time) string {
 	running, living := b.running(p.UID), b.living(p.UID)
 	switch {
+	case p.Phase != pool.PhaseDeleting && b.waitsForAPerson(p):
+		return ""
 	case len(running) > 0:
 		return fmt.Sprintf("%s %s of %s runs", running[0].ID, running[0].Kind, p.Name)
 	case p.Phase == pool.PhaseDestroyed:
@@ -53,6 +58,11 @@ func (b *books) unrestOf(p pool.Pool, now time.Time) string {
 		}
 	}
 	return ""
+}
+
+// waitsForAPerson says that a pool is left as it is until somebody has it go on.
+func (b *books) waitsForAPerson(p pool.Pool) bool {
+	return p.Paused || slices.ContainsFunc(b.running(p.UID), func(o pool.Operation) bool { return o.Phase.Waits() })
 }
 
 // said says whether a destroyed pool's last event names something that was left.

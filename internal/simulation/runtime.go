@@ -84,11 +84,15 @@ func (c *connection) Exec(context.Context, runtime.Launch, pool.Instance, []stri
 func (c *connection) Signal(ctx context.Context, workerID string, known pool.Instance, signal string) error {
 	return c.do(ctx, "signal", workerID, func() error {
 		i, err := c.world().find(workerID, known)
-		if err != nil || i.habit.deaf {
+		if err != nil {
 			return err
 		}
-		if at := time.Now().Add(i.habit.work); i.signal == "" {
-			i.endsAt, i.signal = at, signal
+		if i.habit.deaf {
+			i.ignored = signal
+			return nil
+		}
+		if i.signal == "" {
+			i.endsAt, i.signal = later(time.Now(), i.worksTill).Add(i.habit.work), signal
 		}
 		return nil
 	})
@@ -168,6 +172,23 @@ func (c *connection) RemoveLogs(ctx context.Context, poolUID string, workerIDs .
 		}
 		return nil
 	})
+}
+
+// hook tells a worker that it drains.
+func (c *connection) hook(ctx context.Context, t health.Target) error {
+	return c.do(ctx, "hook", t.WorkerID, func() error { return nil })
+}
+
+// jobs counts what a worker works on.
+func (c *connection) jobs(ctx context.Context, t health.Target) (n int64, err error) {
+	err = c.do(ctx, "count jobs", t.WorkerID, func() error {
+		i, err := c.world().find(t.WorkerID, t.Instance)
+		if err == nil && i.works() {
+			n = 1
+		}
+		return err
+	})
+	return n, err
 }
 
 func (c *connection) Close() error { return nil }

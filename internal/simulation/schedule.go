@@ -19,11 +19,11 @@ type mood struct {
 }
 
 var moods = []mood{
-	{name: "a good day", steps: 250, wrong: 0, crash: 0, world: 2},
-	{name: "a host with trouble", steps: 250, wrong: 12, crash: 0, world: 8},
-	{name: "a manager that crashes", steps: 250, wrong: 0, crash: 4, world: 2},
-	{name: "everything at once", steps: 300, wrong: 8, crash: 2, world: 6},
-	{name: "hell", steps: 300, wrong: 30, crash: 3, world: 12},
+	{name: "a good day", steps: 500, wrong: 0, crash: 0, world: 2},
+	{name: "a host with trouble", steps: 500, wrong: 12, crash: 0, world: 8},
+	{name: "a manager that crashes", steps: 500, wrong: 0, crash: 4, world: 2},
+	{name: "everything at once", steps: 500, wrong: 8, crash: 2, world: 6},
+	{name: "hell", steps: 500, wrong: 30, crash: 3, world: 12},
 }
 
 // deed is one thing that the schedule can do next.
@@ -40,10 +40,12 @@ func always(weight int) func(mood) int { return func(mood) int { return weight }
 var deeds = []deed{
 	{"let a call go on", always(100), (*run).letGo},
 	{"tell an end", always(25), (*run).tellEnd},
-	{"ask something", always(8), (*run).ask},
+	{"ask something", always(10), (*run).ask},
+	{"ask for leases", always(10), (*run).askForLeases},
 	{"let time pass", always(35), (*run).passTime},
 	{"end a worker", func(m mood) int { return m.world }, (*run).endWorker},
 	{"make a worker sick or well", func(m mood) int { return m.world }, (*run).sicken},
+	{"give a worker a job", always(10), (*run).employ},
 	{"break or mend the host", func(m mood) int { return m.world / 4 }, (*run).breakHost},
 	{"crash", func(m mood) int { return m.crash }, (*run).crash},
 	{"restart in peace", func(m mood) int { return (m.crash + 1) / 3 }, (*run).restart},
@@ -176,6 +178,17 @@ func (r *run) sicken() bool {
 	return true
 }
 
+// employ gives a worker in service a job. Schedulers that do not lease give none to one that is withdrawn.
+func (r *run) employ() bool {
+	i := r.world.someone()
+	if i == nil || r.books.workers[i.found.WorkerID].State != pool.WorkerReady || i.signal != "" {
+		return false
+	}
+	i.worksTill = time.Now().Add(pick(r, time.Second, 10*time.Second, 90*time.Second, time.Hour))
+	r.story.tell("world", "%s has a job until %s", i, i.worksTill.Sub(r.story.began))
+	return true
+}
+
 func (r *run) breakHost() bool {
 	r.world.broken = !r.world.broken
 	r.story.tell("world", "hopeless programs are broken: %t", r.world.broken)
@@ -265,7 +278,7 @@ func (r *run) settle() {
 	r.world.appease()
 	r.story.tell("calm", "the faults are over")
 	began := time.Now()
-	for n := 0; !r.over() && !r.rests(); n++ {
+	for n := 0; !r.over() && (!r.rests() || r.attend()); n++ {
 		if n == restSteps || time.Since(began) > restWithin {
 			if unrest := r.unrest(); unrest != "" {
 				r.breach(rests, "after %d steps and %s: %s", n, time.Since(began), unrest)

@@ -11,6 +11,7 @@ import (
 const (
 	maxSize  = 4
 	hopeless = "/no/such/program" // while the host is broken
+	faulty   = "break"            // its workers end too early to be of use, while there are faults
 )
 
 var names = []string{"web", "jobs"}
@@ -27,6 +28,7 @@ func (r *run) newSpec(name string) pool.Spec {
 		s.Worker.Ports = []pool.Port{{Name: "http"}}
 		s.Health.HTTP = &pool.HTTPProbe{}
 	}
+	s.Labels = labels(r)
 	for _, c := range changes {
 		if c.atCreation {
 			c.apply(r, &s)
@@ -34,6 +36,9 @@ func (r *run) newSpec(name string) pool.Spec {
 	}
 	return s
 }
+
+// labels are what schedulers may select a pool by.
+func labels(r *run) map[string]string { return map[string]string{"team": pick(r, "red", "blue")} }
 
 // change is one thing that users change of a spec.
 type change struct {
@@ -45,6 +50,41 @@ type change struct {
 // changes are of every kind that a spec's fields have, but those that only another pool can have.
 var changes = []change{
 	{"description (hot)", false, func(r *run, s *pool.Spec) { s.Description = fmt.Sprint("for ", r.rand.IntN(100)) }},
+	{"labels (hot)", false, func(r *run, s *pool.Spec) { s.Labels = labels(r) }},
+	{"leases (contract)", true, func(r *run, s *pool.Spec) {
+		s.Leases.Slots = pick(r, int64(1), 1, 2, 3)
+		s.Leases.TTL = pool.Duration(pick(r, 5*time.Second, 20*time.Second, time.Minute))
+	}},
+	{"canary (hot)", true, func(r *run, s *pool.Spec) {
+		s.Update.Canary = nil
+		if r.rand.IntN(2) == 0 {
+			count, bake := pick(r, int64(1), 2), pool.Duration(pick(r, 0, 5*time.Second, 2*time.Minute))
+			s.Update.Canary = &pool.Canary{Count: &count, Bake: &bake, Promote: pick(r, "", pool.PromoteAuto, pool.PromoteManual)}
+		}
+	}},
+	{"on_failure (hot)", true, func(r *run, s *pool.Spec) {
+		s.Update.OnFailure = pick(r, pool.OnFailureRollback, pool.OnFailureRollback, pool.OnFailurePause)
+	}},
+	{"windows (hot)", false, func(r *run, s *pool.Spec) {
+		s.Update.Windows = nil
+		if r.rand.IntN(2) == 0 {
+			s.Update.Windows = []pool.Window{{Cron: "*/10 * * * *", Duration: pool.Duration(5 * time.Minute)}}
+		}
+	}},
+	{"worker_limits (hot)", true, func(r *run, s *pool.Spec) {
+		s.WorkerLimits = pool.WorkerLimits{}
+		switch r.rand.IntN(4) {
+		case 0:
+			most := pick(r, int64(1), 3)
+			s.WorkerLimits.MaxLeases = &most
+		case 1:
+			age := pool.Duration(pick(r, 2*time.Minute, 20*time.Minute))
+			s.WorkerLimits.MaxAge = &age
+		}
+	}},
+	{"on_exit_zero (contract)", true, func(r *run, s *pool.Spec) {
+		s.Worker.OnExitZero = pick(r, pool.ExitZeroReplace, pool.ExitZeroCrash)
+	}},
 	{"budgets (hot)", true, func(r *run, s *pool.Spec) {
 		amounts := []pool.Amount{{}, {Value: 1}, {Value: 25, Percent: true}, {Value: 100, Percent: true}}
 		s.Update.MaxSurge, s.Update.MaxUnavailable = pick(r, amounts...), pick(r, amounts...)
@@ -54,7 +94,7 @@ var changes = []change{
 	}},
 	{"min_ready (hot)", true, func(r *run, s *pool.Spec) { s.Update.MinReady = pool.Duration(pick(r, 0, 0, 3*time.Second)) }},
 	{"progress_deadline (hot)", true, func(r *run, s *pool.Spec) {
-		s.Update.ProgressDeadline = pool.Duration(pick(r, 20*time.Second, 2*time.Minute))
+		s.Update.ProgressDeadline = pool.Duration(pick(r, 5*time.Second, 20*time.Second, 2*time.Minute))
 	}},
 	{"remediation (hot)", true, func(r *run, s *pool.Spec) {
 		s.Remediation.Enabled = r.rand.IntN(4) > 0
@@ -70,6 +110,17 @@ var changes = []change{
 		s.Drain.Grace = pool.Duration(pick(r, 0, time.Second, 10*time.Second))
 		s.Drain.Timeout = pool.Duration(pick(r, time.Second, time.Minute))
 		s.Drain.SignalAt = pick(r, pool.SignalAfter, pool.SignalStart)
+		s.Drain.OnTimeout = pick(r, pool.OnTimeoutTerminate, pool.OnTimeoutTerminate, pool.OnTimeoutFail)
+		s.Drain.Hook, s.Drain.ActiveJobs = nil, nil
+		if len(s.Worker.Ports) == 0 {
+			return
+		}
+		if r.rand.IntN(2) == 0 {
+			s.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}}
+		}
+		if r.rand.IntN(3) > 0 {
+			s.Drain.ActiveJobs = &pool.ActiveJobs{}
+		}
 	}},
 	{"env (rolling)", false, func(r *run, s *pool.Spec) {
 		s.Worker.Env = maps.Clone(s.Worker.Env)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
@@ -13,8 +14,9 @@ import (
 
 // crowd is who asks for things, and what they remember to ask again.
 type crowd struct {
-	asked  int
-	recent []*request
+	asked    int
+	recent   []*request
+	attended time.Time // when a person last looked at pools at rest
 }
 
 // remembered is how many requests may be repeated.
@@ -29,7 +31,9 @@ type request struct {
 	// never says why it must not be accepted; empty if it may be.
 	never string
 	looks bool // it changes nothing, and its key is not used
+	// One of the two asks, for a change or for a lease.
 	ask   func(context.Context, *lifecycle.Manager, lifecycle.Request) (lifecycle.Accepted, error)
+	claim func(context.Context, *lifecycle.Manager, lifecycle.Request) (api.LeaseView, error)
 }
 
 // wish is one kind of thing that users ask for.
@@ -52,15 +56,27 @@ var wishes = []wish{
 		c.apply(r, &spec)
 		return put(fmt.Sprintf("change %s: %s", p.Name, c.name), lifecycle.Request{IfMatch: r.basis(p)}, spec)
 	})},
+	{"roll out", 20, ofSome(func(r *run, p pool.Pool) *request {
+		spec := p.Spec
+		spec.Worker.Command = []string{pick(r, "serve", "serve", faulty), fmt.Sprint(r.rand.IntN(1000))}
+		return put("roll out "+spec.Worker.Command[0]+" to "+p.Name, lifecycle.Request{IfMatch: "*"}, spec)
+	})},
 	{"resize", 20, ofSome(func(r *run, p pool.Pool) *request {
 		size := r.rand.IntN(maxSize + 1)
 		return patch(fmt.Sprintf("resize %s to %d", p.Name, size), lifecycle.Request{IfMatch: r.basis(p)}, p, fmt.Sprintf(`{"size":%d}`, size))
 	})},
-	{"restart", 8, ofSome(func(r *run, p pool.Pool) *request {
+	{"restart", 14, ofSome(func(r *run, p pool.Pool) *request {
 		return restart(p, lifecycle.Request{IfMatch: r.basis(p)})
 	})},
 	{"destroy", 5, ofSome(func(r *run, p pool.Pool) *request { return destroy(p, false) })},
 	{"destroy by force", 5, ofSome(func(r *run, p pool.Pool) *request { return destroy(p, true) })},
+	{"pause", 4, ofSome(func(_ *run, p pool.Pool) *request { return pause(p, true) })},
+	{"resume", 8, ofSome(func(_ *run, p pool.Pool) *request { return pause(p, false) })},
+	{"promote", 8, ofSome(func(_ *run, p pool.Pool) *request { return promote(p) })},
+	{"abort", 5, ofSome(func(_ *run, p pool.Pool) *request { return abort(p) })},
+	{"revert", 5, ofSome(func(r *run, p pool.Pool) *request {
+		return revert(p, lifecycle.Request{IfMatch: r.basis(p)}, 1+r.rand.Int64N(p.Revision))
+	})},
 	{"change what was changed meanwhile", 6, ofSome(func(r *run, p pool.Pool) *request {
 		old := p
 		old.Generation--
@@ -153,6 +169,71 @@ func restart(p pool.Pool, by lifecycle.Request) *request {
 	}}
 }
 
+// steered is the request of a person who has a pool go on in another way.
+func steered(what string, p pool.Pool, steer func(context.Context, *lifecycle.Manager, lifecycle.Request) (pool.View, error)) *request {
+	return &request{looks: true, what: what + " " + p.Name, ask: func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (lifecycle.Accepted, error) {
+		v, err := steer(ctx, m, by)
+		if err != nil {
+			return lifecycle.Accepted{}, err
+		}
+		return lifecycle.Accepted{Pool: v.Pool, Operation: *v.Status.Operation}, nil
+	}}
+}
+
+func pause(p pool.Pool, yes bool) *request {
+	what := "pause"
+	if !yes {
+		what = "resume"
+	}
+	return steered(what, p, func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (pool.View, error) {
+		return m.Pause(ctx, by, p.UID, yes)
+	})
+}
+
+func promote(p pool.Pool) *request {
+	return steered("promote", p, func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (pool.View, error) {
+		return m.Promote(ctx, by, p.UID)
+	})
+}
+
+func abort(p pool.Pool) *request {
+	return steered("abort", p, func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (pool.View, error) {
+		return m.Abort(ctx, by, p.UID)
+	})
+}
+
+func revert(p pool.Pool, by lifecycle.Request, number int64) *request {
+	return &request{what: fmt.Sprintf("revert %s to revision %d", p.Name, number), by: by, ask: func(ctx context.Context, m *lifecycle.Manager, by lifecycle.Request) (lifecycle.Accepted, error) {
+		return m.Revert(ctx, by, p.UID, number)
+	}}
+}
+
+// attend has a person decide where pools at rest wait for one, now and then. It says whether any does.
+func (r *run) attend() bool {
+	sent := false
+	if time.Since(r.crowd.attended) < time.Minute {
+		return slices.ContainsFunc(r.books.alive(), r.books.waitsForAPerson)
+	}
+	r.crowd.attended = time.Now()
+	for _, p := range r.books.alive() {
+		if !r.books.waitsForAPerson(p) {
+			continue
+		}
+		q := pause(p, false)
+		for _, o := range r.books.running(p.UID) {
+			if o.Phase == pool.OperationAwaiting && !p.Paused {
+				q = promote(p)
+				if r.rand.IntN(3) == 0 {
+					q = abort(p)
+				}
+			}
+		}
+		r.send(q)
+		sent = true
+	}
+	return sent
+}
+
 func destroy(p pool.Pool, force bool) *request {
 	what := "destroy " + p.Name
 	if force {
@@ -170,6 +251,19 @@ func (r *run) ask() bool {
 	if !r.life.ready() {
 		return false
 	}
+	return r.wishFor(wishes)
+}
+
+// askForLeases has one of the schedulers ask for something.
+func (r *run) askForLeases() bool {
+	if !r.life.ready() {
+		return false
+	}
+	return r.wishFor(claims)
+}
+
+// wishFor has one of the wishes asked for.
+func (r *run) wishFor(wishes []wish) bool {
 	all := 0
 	for _, w := range wishes {
 		all += w.weight
@@ -205,26 +299,34 @@ func (r *run) send(q *request) {
 	r.story.tell(who, "asks: %s (%s)", q.what, q.by.Key)
 	ctx := context.WithValue(context.Background(), callerKey{}, who)
 	l.users.Go(func() {
-		done, err := q.ask(ctx, l.manager, q.by)
-		if l.wait(ctx, "hear", "") == dead {
-			return
+		m := moment{kind: answer, request: q}
+		if q.claim != nil {
+			m.lease, m.err = q.claim(ctx, l.manager, q.by)
+		} else {
+			m.accepted, m.err = q.ask(ctx, l.manager, q.by)
+			m.poolUID = m.accepted.Pool.UID
 		}
-		r.hear(who, q, done, err)
+		if l.wait(ctx, "hear", "") != dead {
+			r.hear(who, m)
+		}
 	})
 }
 
 // hear takes in what a user was answered.
-func (r *run) hear(who string, q *request, done lifecycle.Accepted, err error) {
+func (r *run) hear(who string, m moment) {
 	var refusal *lifecycle.Refusal
 	switch {
-	case errors.As(err, &refusal):
+	case errors.As(m.err, &refusal):
 		r.story.tell(who, "  is refused: %s", refusal.Problem)
-	case err != nil:
-		r.story.tell(who, "  fails: %v", err)
+	case m.err != nil:
+		r.story.tell(who, "  fails: %v", m.err)
+	case m.request.claim != nil:
+		r.story.tell(who, "  is answered: %s %s %s", m.lease.ID, m.lease.State, m.lease.WorkerID)
 	default:
-		r.story.tell(who, "  is answered: %s %s", done.Operation.ID, done.Operation.Phase)
+		r.story.tell(who, "  is answered: %s %s", m.accepted.Operation.ID, m.accepted.Operation.Phase)
 	}
-	r.happened(moment{kind: answer, before: r.books, after: r.books, poolUID: done.Pool.UID, request: q, accepted: done, err: err})
+	m.before, m.after = r.books, r.books
+	r.happened(m)
 }
 
 // destroyAll asks for the end of every pool.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -62,22 +63,14 @@ func undrained(_ *run, m moment) string {
 		if c.after.State != pool.WorkerStopping || c.before.State == pool.WorkerStopping || c.after.ReadyAt.IsZero() {
 			continue
 		}
-		delay := m.after.delay(c.pool, c.after)
-		if c.after.DrainingAt.IsZero() || c.after.StoppingAt.Before(c.after.DrainingAt.Add(delay)) {
+		hasty := func(d pool.Drain) bool {
+			return c.after.StoppingAt.Before(c.after.DrainingAt.Add(d.DeregisterDelay.Std()))
+		}
+		if c.after.DrainingAt.IsZero() || m.all(c.after, hasty) {
 			return fmt.Sprintf("%s is stopped at %s, but draining since %s", c.after.ID, c.after.StoppingAt, c.after.DrainingAt)
 		}
 	}
 	return ""
-}
-
-// delay is how long schedulers have at least to learn that a worker is withdrawn.
-func (b *books) delay(p pool.Pool, w pool.Worker) time.Duration {
-	contracts := b.contracts(p, w)
-	delay := contracts[0].Drain.DeregisterDelay
-	for _, c := range contracts {
-		delay = min(delay, c.Drain.DeregisterDelay)
-	}
-	return delay.Std()
 }
 
 var lifeOfWorker = []pool.WorkerState{
@@ -145,7 +138,7 @@ func causeless(_ *run, m moment) string {
 		shown := map[pool.DrainCause]bool{
 			pool.DrainDestroy: c.pool.Desired() == 0,
 			pool.DrainScaleIn: staying > c.pool.Desired(),
-			pool.DrainRollout: w.TemplateHash != c.pool.Target(),
+			pool.DrainRollout: w.TemplateHash != c.pool.Target() || w.TemplateHash != m.before.pools[m.poolUID].Target() || worn(c.pool, w),
 			pool.DrainReplace: w.Health == pool.Unhealthy || w.ReadyAt.IsZero() || succeeded,
 		}
 		if c.leaves() && !shown[w.DrainCause] {
@@ -155,6 +148,13 @@ func causeless(_ *run, m moment) string {
 	return ""
 }
 
+// worn says that a worker has reached one of the limits of its life.
+func worn(p pool.Pool, w pool.Worker) bool {
+	limits := p.Spec.WorkerLimits
+	return w.Spent || limits.MaxLeases != nil && w.Leases >= *limits.MaxLeases ||
+		limits.MaxAge != nil && !w.StartedAt.IsZero() && time.Since(w.StartedAt) >= limits.MaxAge.Std()
+}
+
 // taken is the worker as it would be if it did not leave.
 func (c changeOfWorker) taken() pool.Worker {
 	w := c.after
@@ -162,4 +162,13 @@ func (c changeOfWorker) taken() pool.Worker {
 		w.State = c.before.State
 	}
 	return w
+}
+
+// available says whether the worker would be available if it did not leave.
+func (c changeOfWorker) available(now time.Time) bool {
+	w := c.after
+	if c.leaves() {
+		w.State = c.before.State
+	}
+	return planner.Available(c.pool.Spec, w, now)
 }

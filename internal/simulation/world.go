@@ -32,7 +32,20 @@ type instance struct {
 	warmAt  time.Time
 	endsAt  time.Time // zero: not by itself
 	signal  string    // that makes it end then
+	ignored string    // a signal that it was deaf to
 	sick    bool
+	// worksTill is when its job is done, which it finishes when it is signalled.
+	worksTill time.Time
+}
+
+// works says that the instance has a job.
+func (i *instance) works() bool { return time.Now().Before(i.worksTill) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // habit is how an instance behaves.
@@ -44,6 +57,7 @@ type habit struct {
 	deaf      bool          // it ignores its signal
 	immortal  bool          // its kill fails while there are faults
 	untidy    bool          // it leaves something running
+	clean     bool          // it exits with code 0
 }
 
 // habits are drawn from, good ones more often.
@@ -56,6 +70,7 @@ var habits = []habit{
 	{name: "immortal", deaf: true, immortal: true},
 	{name: "untidy", untidy: true},
 	{name: "short-lived", shortLife: 3 * time.Second, untidy: true},
+	{name: "done after a while", shortLife: 20 * time.Second, clean: true},
 	{name: "stillborn", shortLife: time.Nanosecond},
 }
 
@@ -81,6 +96,9 @@ func (w *world) start(l *life, launch runtime.Launch) *instance {
 		WorkerID: launch.WorkerID, PoolUID: launch.PoolUID, PoolName: launch.PoolName, Identity: w.run.store.Identity().String(),
 		Instance: pool.Instance{BootID: "boot", PID: w.pids, StartTime: int64(w.pids), Ports: map[string]int{}},
 	}}
+	if !w.run.calm && launch.Template.Command[0] == faulty {
+		i.habit = habit{name: "faulty", warmUp: 24 * time.Hour, shortLife: pick(w.run, 500*time.Millisecond, time.Hour)}
+	}
 	for n, p := range launch.Template.Ports {
 		i.found.Instance.Ports[p.Name] = 10_000*(n+1) + w.pids
 	}
@@ -156,7 +174,11 @@ func (w *world) pass() bool {
 		return false
 	}
 	w.run.story.tell("world", "%s ends: %s", first.found.WorkerID, cmp.Or(first.signal, first.habit.name))
-	w.end(first, pool.Exit{Code: 3, Signal: first.signal})
+	exit := pool.Exit{Code: 3, Signal: first.signal}
+	if first.habit.clean {
+		exit = pool.Exit{}
+	}
+	w.end(first, exit)
 	return true
 }
 
@@ -174,7 +196,10 @@ func (w *world) appease() {
 	w.broken = false
 	for _, id := range w.running() {
 		i := w.instances[id]
-		i.sick, i.habit = false, habits[0]
+		i.sick, i.habit, i.worksTill = false, habits[0], time.Time{}
+		if i.ignored != "" {
+			i.endsAt, i.signal = time.Now(), i.ignored
+		}
 		if now := time.Now(); i.warmAt.After(now) {
 			i.warmAt = now
 		}

@@ -1,0 +1,56 @@
+package planner_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// A canary of two in a pool of three leaves one place to old workers. A sick one and its good successor are in
+// it together: the successor is not one too many, and is not stopped in the plan that launches it.
+func TestASickOldWorkerKeepsItsSuccessorWhileTheRolloutIsHeld(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	size, count := int64(3), int64(2)
+	spec := pool.Default()
+	spec.Name, spec.Size, spec.Worker.Command = "web", &size, []string{"serve"}
+	spec.Update.MaxSurge, spec.Update.MaxUnavailable = pool.Amount{Value: 1}, pool.Amount{}
+	spec.Update.Canary = &pool.Canary{Count: &count}
+	p := pool.Pool{Phase: pool.PhaseLive, Spec: spec, Restarts: 1, Generation: 2}
+	old := pool.TemplateHash(spec, 0)
+	result := planner.Plan(planner.World{
+		Now: now, Pool: p, Good: planner.Baseline{Hash: old, Revision: 1},
+		Operations: []pool.Operation{{ID: "op", Kind: pool.OperationRestart, Change: pool.ChangeRolling, Phase: pool.OperationRunning, CreatedAt: now}},
+		Workers: []pool.Worker{
+			{ID: "sick", State: pool.WorkerReady, Health: pool.Unhealthy, TemplateHash: old, CreatedAt: now.Add(-time.Hour), ReadyAt: now.Add(-time.Hour), HealthAt: now.Add(-time.Minute)},
+			{ID: "young", State: pool.WorkerStarting, TemplateHash: old, CreatedAt: now},
+		},
+	})
+	successors := 0
+	for _, a := range result.Actions {
+		require.True(t, a.WorkerID != "" || a.Kind == planner.Launch, "%+v", a)
+		if a.Replaces == "sick" {
+			successors++
+		}
+	}
+	require.Equal(t, 1, successors)
+}
+
+// A canary of all leaves no place to old workers: a sick one has a new successor, and no good one that would have
+// to go in the same plan.
+func TestASickOldWorkerIsNotHealedWhenNoOldOneIsToStay(t *testing.T) {
+	f := settled(1, budget(1, 0), func(s *pool.Spec) { s.Update.Canary = &pool.Canary{} })
+	f.Good = planner.Baseline{Hash: f.Pool.Target(), Revision: 1}
+	f.retemplate()
+	f.sicken("w1")
+	for range 5 {
+		for _, a := range f.step().Actions {
+			require.False(t, a.Good, "%+v", a)
+			require.True(t, a.WorkerID != "" || a.Kind == planner.Launch, "%+v", a)
+		}
+		f.passTime()
+	}
+}
