@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
@@ -41,16 +43,16 @@ func planTable(p api.Plan) *table {
 	t := &table{}
 	t.add("Action:", p.Action)
 	for _, c := range p.Changes {
-		t.add("Change:", because(c.Path, string(c.Change)), c.Old, "->", c.New)
+		t.add("Change:", fmt.Sprintf("%s (%s): %q -> %q", c.Path, c.Change, c.Old, c.New))
 	}
 	if p.Action == api.PlanReplace || p.Action == api.PlanNone {
 		return t
 	}
-	t.add("Workers:", "starts", p.Launches, "takes out", p.Drains)
+	t.add("Workers:", fmt.Sprintf("starts %d, takes out %d", p.Launches, p.Drains))
 	for _, w := range p.Waves {
-		t.add("After "+w.After.String()+":", "starts", w.Launches, "takes out", len(w.Drains))
+		t.add("After "+w.After.String()+":", fmt.Sprintf("starts %d, takes out %d", w.Launches, len(w.Drains)))
 		for _, v := range w.Drains {
-			t.add("", v.WorkerID, v.Reason)
+			t.add("  takes out:", because(v.WorkerID, v.Reason))
 		}
 	}
 	t.add("At worst:", p.WorstTime)

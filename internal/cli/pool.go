@@ -34,9 +34,17 @@ func (s *session) poolList() *cobra.Command {
 func poolTable(pools ...pool.View) *table {
 	t := &table{header: []string{"NAME", "STATE", "HEALTH", "DESIRED", "CURRENT", "READY", "REVISION", "UPDATED"}}
 	for _, p := range pools {
-		t.add(p.Name, p.Status.State, p.Status.Health, p.Status.Desired, p.Status.Current, p.Status.Ready, p.Revision, p.UpdatedAt)
+		t.add(p.Name, shownState(p), p.Status.Health, p.Status.Desired, p.Status.Current, p.Status.Ready, p.Revision, p.UpdatedAt)
 	}
 	return t
+}
+
+// shownState is a pool's state, and that nothing is done about it while the pool is paused.
+func shownState(p pool.View) string {
+	if p.Paused {
+		return string(p.Status.State) + ", paused"
+	}
+	return string(p.Status.State)
 }
 
 func (s *session) poolGet() *cobra.Command {
@@ -73,7 +81,7 @@ func poolDetails(p pool.View) *table {
 	if p.Spec.Description != "" {
 		t.add("Description:", p.Spec.Description)
 	}
-	t.add("State:", because(string(p.Status.State), p.Status.Reason))
+	t.add("State:", because(shownState(p), p.Status.Reason))
 	t.add("Health:", because(string(p.Status.Health), strings.Join(p.Status.HealthReasons, "; ")))
 	t.add("Workers:", workerCounts(p.Status))
 	t.add("Command:", strings.Join(p.Spec.Worker.Command, " "))

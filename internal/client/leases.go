@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,6 +20,17 @@ const giveUpWithin = 5 * time.Second
 func leasePath(id string) string { return "/v1/leases/" + url.PathEscape(id) }
 
 func (c *Client) Acquire(ctx context.Context, want api.LeaseRequest) (api.LeaseView, error) {
+	for {
+		l, err := c.acquire(ctx, want)
+		var p *Problem
+		if errors.As(err, &p) && p.Lease != nil && p.Lease.State == pool.LeaseLost {
+			continue // its worker died before its caller could know of it
+		}
+		return l, err
+	}
+}
+
+func (c *Client) acquire(ctx context.Context, want api.LeaseRequest) (api.LeaseView, error) {
 	doing, key := "acquire a lease", rand.Text() // a repetition finds the same place in the queue
 	ask, err := claim(want, key, pollWait)
 	if err != nil {

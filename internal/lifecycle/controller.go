@@ -27,7 +27,6 @@ type controller struct {
 	watched *pool.Spec            // the newest spec that was followed; nil at first
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	busy    sync.Map              // repeated effects that are under way
-	doomed  sync.Map              // ids of workers that are condemned and were not started yet
 	starts  lane                  // of launches
 	others  lane                  // of the other effects
 	effects sync.WaitGroup
@@ -258,8 +257,8 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	}
 	c.rewatch(d)
 	for _, w := range d.workers {
-		if w.State == pool.WorkerStopping && w.Instance.PID == 0 {
-			c.doomed.Store(w.ID, true)
+		if w.State == pool.WorkerStopping && w.Instance.PID == 0 && c.starts.withdraw(w.ID) {
+			c.tell(fact{kind: factLaunchFailed, workerID: w.ID, at: d.now, text: "condemned before it was started"})
 		}
 	}
 	for _, e := range d.effects {
@@ -270,7 +269,7 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		if e.kind == effectLaunch {
 			lane = &c.starts
 		}
-		lane.enter(&c.effects, func() {
+		lane.enter(&c.effects, e.worker.ID, func() {
 			if ctx.Err() != nil {
 				return
 			}
@@ -283,7 +282,6 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	}
 	for _, w := range d.ended {
 		c.m.health.Unwatch(w.ID)
-		c.doomed.Delete(w.ID)
 	}
 	maps.DeleteFunc(c.tried, func(a attempt, _ time.Time) bool {
 		_, unswept := d.unswept[a.workerID]

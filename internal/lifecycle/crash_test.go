@@ -118,7 +118,8 @@ func TestAManagerMayDieAtAnyInstant(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, the last call effective %t", c.name, effective), func(t *testing.T) {
 				play(t, func(t *testing.T, s *stage) {
 					died := &crash{}
-					s.journal.gate, s.gate = died.gate, died.gate
+					s.journal.through(died.gate)
+					s.gate = died.gate
 					s.world.habits = func(runtime.Launch) habit { return habit{warmUp: time.Second, work: time.Second} }
 					n := 1
 					for c.dies(s, died, n, effective) {

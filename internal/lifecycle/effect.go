@@ -78,10 +78,6 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 
 func (c *controller) launch(ctx context.Context, e effect) (fact, bool) {
 	f := fact{workerID: e.worker.ID}
-	if _, doomed := c.doomed.Load(e.worker.ID); doomed {
-		f.kind, f.at, f.text = factLaunchFailed, c.m.config.Now(), "condemned before it was started"
-		return f, true
-	}
 	instance, err := c.m.config.Runtime.Launch(ctx, runtime.Launch{
 		WorkerID: e.worker.ID, PoolUID: c.uid, PoolName: c.name, Template: e.template,
 	})

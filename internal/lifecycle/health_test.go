@@ -46,7 +46,7 @@ func TestAPoolsHealthSaysUnknownUntilACheckHasSpoken(t *testing.T) {
 			for i := range workers {
 				workers[i].TemplateHash = p.Target()
 			}
-			s := lifecycle.Status(p, pool.Operation{Phase: pool.OperationSucceeded}, workers, now)
+			s := lifecycle.Status(p, pool.Operation{Phase: pool.OperationSucceeded}, nil, workers, now)
 			require.Equal(t, c.want, s.Health)
 			require.Equal(t, c.reasons, s.HealthReasons)
 		})

@@ -24,6 +24,20 @@ func newJournal(s store.Store) *journal {
 	return &journal{Store: s, gate: func(string) (error, error) { return nil, nil }}
 }
 
+// through has every call go through a gate from now on.
+func (j *journal) through(gate func(call string) (before, after error)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.gate = gate
+}
+
+func (j *journal) gated(call string) (before, after error) {
+	j.mu.Lock()
+	gate := j.gate
+	j.mu.Unlock()
+	return gate(call)
+}
+
 // fail makes every update fail from now on; nil ends that.
 func (j *journal) fail(err error) {
 	j.mu.Lock()
@@ -46,7 +60,7 @@ func (j *journal) complaints() error {
 }
 
 func (j *journal) View(ctx context.Context, read func(store.Reader) error) error {
-	before, after := j.gate("view")
+	before, after := j.gated("view")
 	if err := cmp.Or(before, after); err != nil {
 		return err
 	}
@@ -54,7 +68,7 @@ func (j *journal) View(ctx context.Context, read func(store.Reader) error) error
 }
 
 func (j *journal) Update(ctx context.Context, change func(store.Writer) error) error {
-	before, after := j.gate("update")
+	before, after := j.gated("update")
 	if before != nil {
 		return before
 	}

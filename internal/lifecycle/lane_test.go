@@ -16,7 +16,7 @@ func TestEffectsBeginInTheOrderInWhichTheyWereAskedForAndABoundedNumberAtATime(t
 		goOn := make([]chan struct{}, 5)
 		for i := range goOn {
 			goOn[i] = make(chan struct{})
-			l.enter(&owner, func() {
+			l.enter(&owner, "", func() {
 				begun = append(begun, i)
 				<-goOn[i]
 			})

@@ -327,7 +327,7 @@ func showLease(r store.Reader, id string) (shown api.LeaseView, err error) {
 	return shown, nil
 }
 
-// Leases lists a pool's held leases, then those that wait for it.
+// Leases lists a pool's held leases, then those that wait for a slot of it, also by a selector.
 func (m *Manager) Leases(ctx context.Context, ref string, limit int) (leases []pool.Lease, err error) {
 	err = m.config.Store.View(ctx, func(r store.Reader) error {
 		p, err := find(r, ref)
@@ -339,7 +339,13 @@ func (m *Manager) Leases(ctx context.Context, ref string, limit int) (leases []p
 			return err
 		}
 		waiting, err := r.WaitingLeases(p.UID, limit)
-		leases = slices.Concat(held, waiting)
+		if err != nil {
+			return err
+		}
+		open, err := r.WaitingLeases("", limit)
+		open = slices.DeleteFunc(open, func(l pool.Lease) bool { return !l.Wants(p) })
+		leases = slices.Concat(held, waiting, open)
+		slices.SortStableFunc(leases[len(held):], func(a, b pool.Lease) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		return err
 	})
 	return leases, err

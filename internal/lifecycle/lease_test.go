@@ -336,14 +336,14 @@ func TestAWorkerThatGetsALeaseWhileItIsChosenAsIdleIsNotTheVictim(t *testing.T) 
 		s.created(spec(2))
 		var l api.LeaseView
 		updates := 0
-		s.journal.gate = func(call string) (before, after error) {
+		s.journal.through(func(call string) (before, after error) {
 			if call == "update" {
 				if updates++; updates == 2 { // the controller has chosen its victim
 					l = s.leased("web", "job 1")
 				}
 			}
 			return nil, nil
-		}
+		})
 		s.succeeds(s.change(spec(1)))
 		require.Equal(t, []string{l.WorkerID}, s.world.running())
 		require.True(t, slices.Contains(ids(s.living("web")), l.WorkerID))

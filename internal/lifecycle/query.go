@@ -54,11 +54,15 @@ func (m *Manager) view(r store.Reader, p pool.Pool) (v pool.View, err error) {
 	if err != nil {
 		return v, fmt.Errorf("read the operation of pool %q: %w", p.Name, err)
 	}
+	running, err := r.RunningOperations(p.UID)
+	if err != nil {
+		return v, err
+	}
 	workers, err := r.Workers(p.UID)
 	if err != nil {
 		return v, err
 	}
-	return pool.View{Pool: p, Status: Status(p, o, workers, m.config.Now())}, nil
+	return pool.View{Pool: p, Status: Status(p, o, running, workers, m.config.Now())}, nil
 }
 
 // Show is the view of a pool that was just changed.

@@ -314,7 +314,8 @@ func TestWhatALaunchBeforeARestartLeftRunningIsEndedWhenTheNextOneIsHopeless(t *
 			}
 			return nil, nil
 		}
-		s.journal.gate, s.runtime.gate = gate, gate
+		s.journal.through(gate)
+		s.runtime.gate = gate
 		s.create(spec(1))
 		synctest.Wait()
 		s.close()
@@ -381,12 +382,12 @@ func TestAnOldWorkerKeepsItsContractAlsoWhenTheTemplateChangesBeforeTheFirstStep
 		s.close()
 		s.world.crash(old[0].ID) // so that the first step has something to record
 		var failed atomic.Bool
-		s.journal.gate = func(call string) (before, after error) {
+		s.journal.through(func(call string) (before, after error) {
 			if call == "update" && failed.CompareAndSwap(false, true) {
 				return errTest, nil
 			}
 			return nil, nil
-		}
+		})
 		s.open()
 		synctest.Wait()
 		require.True(t, failed.Load())

@@ -331,3 +331,55 @@ func TestAWorkerThatHasDoneItsWorkIsReplacedAtOnceEachTime(t *testing.T) {
 		})
 	})
 }
+
+// While a rollout waits for a person or a window, whatever else is asked of the pool neither waits for it nor
+// fails with it.
+func TestOtherChangesDoNotWaitForAHeldRollout(t *testing.T) {
+	closed := func(s *pool.Spec) {
+		s.Update.Windows = []pool.Window{{Cron: "0 3 1 6 *", Duration: pool.Duration(time.Hour), TimeZone: "UTC"}}
+	}
+	manual := canary(pool.Canary{Promote: pool.PromoteManual})
+	for name, holding := range map[string]func(*pool.Spec){"a canary": manual, "a window": closed} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				with := func(n int64, changes ...func(*pool.Spec)) pool.Spec {
+					return spec(n, append([]func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), holding}, changes...)...)
+				}
+				s.created(with(4))
+				s.change(with(4, command("serve", "v2")))
+				s.pass(5 * time.Minute)
+				s.succeeds(s.change(with(6, command("serve", "v2"))))
+				require.Equal(t, 6, s.view("web").Status.Available)
+				s.succeeds(s.change(with(6, command("serve", "v2"), describedAs("news"))))
+				s.succeeds(s.change(with(3, command("serve", "v2"), describedAs("news"))))
+				require.Len(t, s.living("web"), 3)
+				require.Equal(t, pool.StateUpdating, s.view("web").Status.State)
+			})
+		})
+	}
+}
+
+func TestARolloutThatABusyWorkerEndsIsTakenBackAndSaysSo(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		with := []func(*pool.Spec){probed, update(1, 0), draining(time.Minute, pool.OnTimeoutFail)}
+		s.created(spec(2, with...))
+		busy := []api.LeaseView{s.leased("web", "a"), s.leased("web", "b")}
+		done := s.change(spec(2, append(with, command("serve", "v2"))...))
+		for range 4 {
+			s.pass(20 * time.Second)
+			for _, l := range busy {
+				s.renew(l)
+			}
+		}
+		require.Equal(t, pool.OperationReverting, s.operation(done).Phase, "the place of the busy one is all the surge that there is")
+		for _, l := range busy {
+			s.release(l)
+		}
+		o := s.reverts(done)
+		require.Contains(t, o.Reason, "still busy at the drain deadline")
+		require.Equal(t, []string{"serve"}, s.view("web").Spec.Worker.Command)
+		s.pass(10 * time.Second)
+		require.Len(t, s.world.running(), 2)
+		require.Equal(t, pool.StateActive, s.view("web").Status.State)
+	})
+}

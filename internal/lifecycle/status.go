@@ -9,8 +9,9 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
-// Status derives what a pool shows from its records, its newest operation and its living workers.
-func Status(p pool.Pool, newest pool.Operation, workers []pool.Worker, now time.Time) pool.Status {
+// Status derives what a pool shows from its records, its newest operation, those that have not ended, and its
+// living workers.
+func Status(p pool.Pool, newest pool.Operation, running []pool.Operation, workers []pool.Worker, now time.Time) pool.Status {
 	s := pool.Status{Desired: p.Desired(), Current: len(workers), Operation: &newest}
 	target, draining := p.Target(), false
 	for _, w := range workers {
@@ -31,8 +32,7 @@ func Status(p pool.Pool, newest pool.Operation, workers []pool.Worker, now time.
 			s.Available++
 		}
 	}
-	running := newest.Phase == pool.OperationRunning
-	if p.Phase == pool.PhaseLive && !running {
+	if p.Phase == pool.PhaseLive && len(running) == 0 {
 		s.Missing = max(s.Desired-s.Ready, 0)
 	}
 	s.State = pool.Standing{
@@ -41,7 +41,7 @@ func Status(p pool.Pool, newest pool.Operation, workers []pool.Worker, now time.
 		WorkersKnown: len(workers) > 0,
 		Draining:     draining,
 		Old:          s.Old > 0,
-		Resizing:     running && newest.Kind == pool.OperationResize,
+		Resizing:     slices.ContainsFunc(running, func(o pool.Operation) bool { return o.Kind == pool.OperationResize }),
 	}.Shown()
 	if newest.Phase == pool.OperationFailed {
 		s.Reason = newest.Reason

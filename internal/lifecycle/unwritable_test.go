@@ -98,9 +98,9 @@ func TestAManagerThatCannotReadItsStoreOrItsWorldDoesNotStart(t *testing.T) {
 		require.ErrorIs(t, err, errTest)
 		require.ErrorContains(t, err, `pool "web"`)
 		s.world.trouble = nil
-		s.journal.gate = func(string) (error, error) { return errTest, nil }
+		s.journal.through(func(string) (error, error) { return errTest, nil })
 		require.ErrorIs(t, s.tryOpen(), errTest)
-		s.journal.gate = func(string) (error, error) { return nil, nil }
+		s.journal.through(func(string) (error, error) { return nil, nil })
 		require.Len(t, s.world.running(), 1, "nothing was ended meanwhile")
 		s.open()
 	})

@@ -21,17 +21,32 @@ func (p *planning) judge() {
 		return
 	}
 	for _, o := range p.Operations {
-		switch failed := p.failure(o, remaining); {
-		case remaining == 0 && o.Phase == pool.OperationReverting:
+		left := p.leftOf(o, remaining)
+		switch failed := p.failure(o, left); {
+		case left == 0 && o.Phase == pool.OperationReverting:
 			p.result.Outcomes = append(p.result.Outcomes, Outcome{OperationID: o.ID, Phase: returned(o), Reason: o.Reason})
-		case remaining == 0 || p.takenIn(o):
+		case left == 0 || p.takenIn(o):
 			p.result.Outcomes = append(p.result.Outcomes, Outcome{OperationID: o.ID, Phase: pool.OperationSucceeded})
 		case failed != nil:
 			p.result.Outcomes = append(p.result.Outcomes, *failed)
 		default:
-			p.follow(o, remaining)
+			p.follow(o, left)
 		}
 	}
+}
+
+// leftOf counts the steps that one operation has still to wait for. While a rollout is held, nobody else waits
+// for it; and the way back to a good revision waits for nobody who may stay busy as long as he likes.
+func (p *planning) leftOf(o pool.Operation, remaining int) int {
+	switch {
+	case o.Phase == pool.OperationReverting:
+		return remaining - p.number(p.overstays)
+	case p.held && o.Kind != pool.OperationDrain && (p.rollout.operation == nil || p.rollout.operation.ID != o.ID):
+		there := p.number(func(i int) bool { return p.available(i) && p.staying(i) })
+		tooMany := p.number(p.staying) - p.desired
+		return max(p.desired-there, 0) + max(tooMany, 0) + p.number(p.leaving)
+	}
+	return remaining
 }
 
 // returned is how an operation ends once the pool is back at its last good revision.
@@ -57,7 +72,7 @@ func (p *planning) takenIn(o pool.Operation) bool {
 	if _, lives := p.at[o.WorkerID]; o.Kind == pool.OperationDrain && !lives {
 		return true
 	}
-	return p.Pool.Phase != pool.PhaseCreating && o.Kind == pool.OperationUpdate && mild[o.Change] && !slices.Contains(p.stale, true)
+	return p.Pool.Phase != pool.PhaseCreating && o.Kind == pool.OperationUpdate && mild[o.Change] && (p.held || !slices.Contains(p.stale, true))
 }
 
 // mild are the changes that no worker is replaced or launched for.
@@ -108,7 +123,7 @@ func (p *planning) failure(o pool.Operation, remaining int) *Outcome {
 			return &failed
 		}
 	}
-	if names := p.overstaying(o); len(names) > 0 {
+	if names := p.overstaying(o); len(names) > 0 && o.Phase != pool.OperationReverting {
 		failed.Reason = stillBusy(names)
 		return &failed
 	}

@@ -152,6 +152,12 @@ func (p *planning) work(i int) string {
 	return p.jobs(i)
 }
 
+// overstays says that a worker is busy past its drain deadline and may not be stopped for that.
+func (p *planning) overstays(i int) bool {
+	w := &p.Workers[i]
+	return p.contract(w).Drain.OnTimeout == pool.OnTimeoutFail && p.leaving(i) && !w.DrainBy.IsZero() && !p.Now.Before(drainBy(&p.World, w))
+}
+
 // overstaying says who keeps an operation from its end: workers that are busy past their drain deadline,
 // and which only their work's end or force takes out of service. Every attempt has the whole time again.
 func (p *planning) overstaying(o pool.Operation) (names []string) {

@@ -96,8 +96,11 @@ func (p *planning) waits(o pool.Operation) bool {
 		return true
 	}
 	r := p.rollout
-	if r.operation == nil || r.operation.ID != o.ID || !r.held {
+	if r.operation == nil || !r.held {
 		return false
+	}
+	if r.operation.ID != o.ID {
+		return o.Kind == pool.OperationDrain // of a worker that goes with the others
 	}
 	return p.Pool.Spec.Update.Canary == nil || o.Promoted ||
 		p.number(func(i int) bool { return !p.stale[i] && p.available(i) }) >= r.limit

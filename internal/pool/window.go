@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 	_ "time/tzdata" // a host without a database of time zones knows them all the same
 
@@ -27,14 +28,28 @@ func windows(s Spec) (faults Faults) {
 		at := fmt.Sprintf("update.windows[%d]", i)
 		if _, err := w.zone(); err != nil {
 			faults = append(faults, Fault{Path: at + ".time_zone", Value: quoted(w.TimeZone), Reason: "is not a time zone", Valid: "a name of the IANA database, like Europe/Berlin"})
-		} else if _, err := w.schedule(); err != nil {
-			faults = append(faults, Fault{Path: at + ".cron", Value: quoted(w.Cron), Reason: "is not a schedule: " + err.Error(), Valid: "five fields, like \"0 2 * * 1-5\": minute, hour, day of the month, month, day of the week"})
+		} else if fault := w.fault(); fault != "" {
+			faults = append(faults, Fault{Path: at + ".cron", Value: quoted(w.Cron), Reason: fault, Valid: "five fields, like \"0 2 * * 1-5\": minute, hour, day of the month, month, day of the week"})
 		}
 		if w.Duration < Duration(time.Minute) || w.Duration > Duration(longestWindow) {
 			faults = append(faults, Fault{Path: at + ".duration", Value: quoted(w.Duration.String()), Reason: "is out of range", Valid: "a duration from 1m to 168h"})
 		}
 	}
 	return faults
+}
+
+// fault says what is wrong with when the window opens.
+func (w Window) fault() string {
+	schedule, err := w.schedule()
+	switch {
+	case err != nil:
+		return "is not a schedule: " + err.Error()
+	case len(strings.Fields(w.Cron)) != 5:
+		return "is not a schedule of five fields"
+	case schedule.Next(time.Unix(0, 0)).IsZero():
+		return "never comes"
+	}
+	return ""
 }
 
 // Open says whether rollouts may go on at a time, and when that changes; zero if never.
