@@ -54,3 +54,28 @@ func TestASickOldWorkerIsNotHealedWhenNoOldOneIsToStay(t *testing.T) {
 		f.passTime()
 	}
 }
+
+// A canary that has had its last lease is replaced by another canary, and the old worker beside it stays
+// although it serves nobody yet.
+func TestAWornCanaryIsNotReplacedInThePlaceOfAnOldWorker(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	size, count, leases := int64(2), int64(1), int64(1)
+	spec := pool.Default()
+	spec.Name, spec.Size, spec.Worker.Command = "web", &size, []string{"serve"}
+	spec.Update.MaxSurge, spec.Update.MaxUnavailable = pool.Amount{Value: 1}, pool.Amount{}
+	spec.Update.Canary = &pool.Canary{Count: &count, Promote: pool.PromoteManual}
+	spec.WorkerLimits.MaxLeases = &leases
+	p := pool.Pool{Phase: pool.PhaseLive, Spec: spec, Restarts: 1, Generation: 2}
+	old, life := pool.TemplateHash(spec, 0), now.Add(-time.Hour)
+	result := planner.Plan(planner.World{
+		Now: now, Pool: p, Good: planner.Baseline{Hash: old, Revision: 1},
+		Operations: []pool.Operation{{ID: "op", Kind: pool.OperationRestart, Change: pool.ChangeRolling, Phase: pool.OperationRunning, CreatedAt: now}},
+		Workers: []pool.Worker{
+			{ID: "canary", State: pool.WorkerReady, Health: pool.Healthy, TemplateHash: p.Target(), CreatedAt: life, ReadyAt: life, HealthAt: life, Marks: pool.Marks{Leases: 1, Spent: true}},
+			{ID: "old", State: pool.WorkerStarting, TemplateHash: old, CreatedAt: now},
+		},
+	})
+	require.Len(t, result.Actions, 1, "%+v", result.Actions)
+	require.Equal(t, planner.Launch, result.Actions[0].Kind)
+	require.False(t, result.Actions[0].Good)
+}

@@ -221,13 +221,11 @@ func (p *planning) drainOld() {
 	}
 	serving := p.number(p.serves) - p.floor
 	spare := p.number(p.available) - p.floor
-	// The others stay while the rollout is held; one and its successor are in the same place.
-	left := p.number(func(i int) bool { return p.old[i] && p.staying(i) }) - max(p.desired-p.limit, 0)
+	excess := p.excess()
 	for _, i := range p.victims(old) {
-		if p.held && left <= 0 {
-			break
+		if p.held && p.stale[i] && excess <= 0 {
+			continue
 		}
-		left--
 		if p.serves(i) {
 			if serving <= 0 || p.available(i) && spare <= 0 {
 				continue
@@ -237,8 +235,17 @@ func (p *planning) drainOld() {
 		if p.available(i) {
 			spare--
 		}
+		if p.stale[i] {
+			excess--
+		}
 		p.condemn(i, pool.DrainRollout, p.why[i])
 	}
+}
+
+// excess is how many workers of an older template there are beyond those that stay while the rollout is held;
+// one and its successor are in the same place.
+func (p *planning) excess() int {
+	return p.number(func(i int) bool { return p.stale[i] && p.staying(i) }) - max(p.desired-p.limit, 0)
 }
 
 // launch starts workers for the places that are free: of the newest template as far as the rollout goes, and

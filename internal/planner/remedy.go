@@ -16,7 +16,7 @@ func (p *planning) remedy() {
 	if !p.Pool.Spec.Remediation.Enabled || p.Pool.Phase == pool.PhaseDeleting {
 		return
 	}
-	p.sheds = p.number(func(i int) bool { return p.old[i] && p.staying(i) }) > max(p.desired-p.limit, 0)
+	p.sheds = p.excess() > 0
 	inReplacement := p.number(func(i int) bool {
 		return p.leaving(i) && p.Workers[i].DrainCause == pool.DrainReplace || p.classes[i] == sick && p.succeeded(i)
 	})
@@ -57,7 +57,7 @@ func (p *planning) remedy() {
 // passes says that a worker is replaced by the rollout anyway. While that is held, the old ones that are to
 // stay are healed like others, if a good template for them is known.
 func (p *planning) passes(i int) bool {
-	return p.old[i] && (!p.held || p.Good.Hash == "" || p.sheds)
+	return p.old[i] && (!p.held || !p.stale[i] || p.Good.Hash == "" || p.sheds)
 }
 
 // history counts the failures in a sick worker's place, and tells since when it needs a successor. A

@@ -99,7 +99,7 @@ func hasty(_ *run, m moment) string {
 			launched = w.ID
 			fallthrough
 		case newest && !w.State.Leaving():
-			if !replaced[w.ID] {
+			if !replaced[w.ID] && !worn(b, w) { // its successor counts
 				fresh++
 			}
 		case !newest && before.State != "" && !before.State.Leaving():

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -162,13 +161,4 @@ func (c changeOfWorker) taken() pool.Worker {
 		w.State = c.before.State
 	}
 	return w
-}
-
-// available says whether the worker would be available if it did not leave.
-func (c changeOfWorker) available(now time.Time) bool {
-	w := c.after
-	if c.leaves() {
-		w.State = c.before.State
-	}
-	return planner.Available(c.pool.Spec, w, now)
 }
