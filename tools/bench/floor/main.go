@@ -127,6 +127,8 @@ func bare(a schema.Attribute) schema.Attribute {
 		return schema.StringAttribute{Required: a.Required, Optional: a.Optional, Computed: a.Computed, Sensitive: a.Sensitive, MarkdownDescription: a.MarkdownDescription}
 	case schema.Int64Attribute:
 		return schema.Int64Attribute{Required: a.Required, Optional: a.Optional, Computed: a.Computed, MarkdownDescription: a.MarkdownDescription}
+	case schema.NumberAttribute:
+		return schema.NumberAttribute{Required: a.Required, Optional: a.Optional, Computed: a.Computed, MarkdownDescription: a.MarkdownDescription}
 	case schema.BoolAttribute:
 		return schema.BoolAttribute{Required: a.Required, Optional: a.Optional, Computed: a.Computed, MarkdownDescription: a.MarkdownDescription}
 	case schema.ListAttribute:
