@@ -69,6 +69,28 @@ func (idle) Create(_ context.Context, req resource.CreateRequest, resp *resource
 	resp.State.Raw = filled
 }
 
+// ModifyPlan keeps what was made up, as the real one keeps what it knows: the framework takes all of it for
+// unknown as soon as anything differs.
+func (idle) ModifyPlan(_ context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() {
+		return
+	}
+	kept, err := tftypes.Transform(req.Plan.Raw, func(path *tftypes.AttributePath, v tftypes.Value) (tftypes.Value, error) {
+		if v.IsKnown() {
+			return v, nil
+		}
+		if was, _, err := tftypes.WalkAttributePath(req.State.Raw, path); err == nil {
+			return was.(tftypes.Value), nil
+		}
+		return v, nil
+	})
+	if err != nil {
+		resp.Diagnostics.AddError("The floor cannot keep a value", err.Error())
+		return
+	}
+	resp.Plan.Raw = kept
+}
+
 func (idle) Read(context.Context, resource.ReadRequest, *resource.ReadResponse) {}
 
 func (idle) Update(_ context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
