@@ -53,6 +53,16 @@ func TestAPoolsHealthSaysUnknownUntilACheckHasSpoken(t *testing.T) {
 	}
 }
 
+func TestAWorkerCountsAsCurrentFromItsLaunchOn(t *testing.T) {
+	workers := []pool.Worker{
+		{ID: "w_journaled", State: pool.WorkerPending},
+		{ID: "w_runs", State: pool.WorkerStarting, Instance: pool.Instance{PID: 7}},
+		{ID: "w_drains", State: pool.WorkerDraining, Instance: pool.Instance{PID: 8}},
+	}
+	s := lifecycle.Status(pool.Pool{Phase: pool.PhaseLive, Spec: spec(2)}, pool.Operation{}, nil, workers, time.Now())
+	require.Equal(t, 2, s.Current)
+}
+
 func TestAnUnhealthyVerdictOutlivesTheManager(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		created := s.created(spec(1, probed, func(sp *pool.Spec) { sp.Remediation.Enabled = false }))

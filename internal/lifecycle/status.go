@@ -12,9 +12,12 @@ import (
 // Status derives what a pool shows from its records, its newest operation, those that have not ended, and its
 // living workers.
 func Status(p pool.Pool, newest pool.Operation, running []pool.Operation, workers []pool.Worker, now time.Time) pool.Status {
-	s := pool.Status{Desired: p.Desired(), Current: len(workers), Operation: &newest}
+	s := pool.Status{Desired: p.Desired(), Operation: &newest}
 	target, draining := p.Target(), false
 	for _, w := range workers {
+		if w.Instance.PID != 0 {
+			s.Current++
+		}
 		switch {
 		case w.State.Leaving():
 			s.Draining++

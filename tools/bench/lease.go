@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	_ "modernc.org/sqlite" // the driver of the bare floor
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -25,61 +27,92 @@ const (
 )
 
 // measureLeases compares the time that a commit of a lease cycle takes, with 64 schedulers that each acquire and
-// release all the time, with that of a commit of one row with as many callers, on the same SQLite file. The
-// goal is that it takes no more than twice as long.
-func measureLeases(ctx context.Context, _ programs, dir string, runs int) (c comparison, err error) {
-	c = comparison{name: "a commit of a lease cycle / a commit of one row, 64 callers each", goal: 2}
-	records, err := store.OpenSQLite(ctx, filepath.Join(dir, "manager.db"))
-	if err != nil {
-		return c, err
-	}
-	defer func() { err = errors.Join(err, records.Close()) }()
-	identity := records.Identity()
-	workers, err := process.Open(process.Config{DataDir: dir, Identity: identity.String(), ManagerID: identity.ManagerID, Host: "bench"})
-	if err != nil {
-		return c, err
-	}
-	defer func() { err = errors.Join(err, workers.Close()) }()
-	m, err := lifecycle.New(ctx, lifecycle.Config{Store: records, Runtime: workers, Logger: hclog.NewNullLogger(), Host: "bench"})
-	if err != nil {
-		return c, err
-	}
-	defer m.Close()
+// release all the time, with that of writing one row, with as many callers, to the same SQLite file.
+func measureLeases(name string, goal float64, oneRow oneRowWriter) func(context.Context, programs, string, int) (comparison, error) {
+	return func(ctx context.Context, _ programs, dir string, runs int) (c comparison, err error) {
+		c = comparison{name: name, goal: goal}
+		records, err := store.OpenSQLite(ctx, filepath.Join(dir, "manager.db"))
+		if err != nil {
+			return c, err
+		}
+		defer func() { err = errors.Join(err, records.Close()) }()
+		identity := records.Identity()
+		workers, err := process.Open(process.Config{DataDir: dir, Identity: identity.String(), ManagerID: identity.ManagerID, Host: "bench"})
+		if err != nil {
+			return c, err
+		}
+		defer func() { err = errors.Join(err, workers.Close()) }()
+		m, err := lifecycle.New(ctx, lifecycle.Config{Store: records, Runtime: workers, Logger: hclog.NewNullLogger(), Host: "bench"})
+		if err != nil {
+			return c, err
+		}
+		defer m.Close()
 
-	spec := processes("leased", 8, "sleep", "3600")
-	spec.Leases.Slots = leaseCallers / 8
-	by := lifecycle.Request{Author: "bench", IfNoneMatch: true}
-	if err := done(ctx, m, func() (lifecycle.Accepted, error) { return m.Put(ctx, by, spec) }); err != nil {
-		return c, err
-	}
-	defer func() {
-		end := lifecycle.Request{Author: "bench", IfMatch: "*"}
-		err = errors.Join(err, done(ctx, m, func() (lifecycle.Accepted, error) { return m.Delete(ctx, end, spec.Name, true) }))
-	}()
-	for range runs {
-		took, err := side(ctx, leaseCycles, func(int) error {
-			l, err := m.Acquire(ctx, lifecycle.Request{Author: "bench"}, lifecycle.Want{Pool: spec.Name}, time.Minute)
-			if err != nil {
+		spec := processes("leased", 8, "sleep", "3600")
+		spec.Leases.Slots = leaseCallers / 8
+		by := lifecycle.Request{Author: "bench", IfNoneMatch: true}
+		if err := done(ctx, m, func() (lifecycle.Accepted, error) { return m.Put(ctx, by, spec) }); err != nil {
+			return c, err
+		}
+		defer func() {
+			end := lifecycle.Request{Author: "bench", IfMatch: "*"}
+			err = errors.Join(err, done(ctx, m, func() (lifecycle.Accepted, error) { return m.Delete(ctx, end, spec.Name, true) }))
+		}()
+		write, shut, err := oneRow(ctx, records, filepath.Join(dir, "manager.db"))
+		if err != nil {
+			return c, err
+		}
+		defer func() { err = errors.Join(err, shut()) }()
+		for range runs {
+			took, err := side(ctx, leaseCycles, func(int) error {
+				l, err := m.Acquire(ctx, lifecycle.Request{Author: "bench"}, lifecycle.Want{Pool: spec.Name}, time.Minute)
+				if err != nil {
+					return err
+				}
+				_, err = m.Release(ctx, l.ID)
 				return err
-			}
-			_, err = m.Release(ctx, l.ID)
-			return err
-		})
-		if err != nil {
-			return c, err
-		}
-		c.ours = append(c.ours, took/(2*leaseCycles))
-		took, err = side(ctx, 2*leaseCycles, func(n int) error {
-			return records.Update(ctx, func(w store.Writer) error {
-				return w.PutIdempotentReply(store.IdempotentReply{Author: "bench", Key: fmt.Sprint(n % leaseCallers), CreatedAt: time.Now()})
 			})
-		})
-		if err != nil {
-			return c, err
+			if err != nil {
+				return c, err
+			}
+			c.ours = append(c.ours, took/(2*leaseCycles))
+			took, err = side(ctx, 2*leaseCycles, write)
+			if err != nil {
+				return c, err
+			}
+			c.floor = append(c.floor, took/(2*leaseCycles))
 		}
-		c.floor = append(c.floor, took/(2*leaseCycles))
+		return c, nil
 	}
-	return c, nil
+}
+
+// oneRowWriter prepares the writing of one row to a store, which is also the SQLite file at path.
+type oneRowWriter func(ctx context.Context, records store.Store, path string) (write func(n int) error, shut func() error, err error)
+
+// aloneInCommit writes each row in a transaction of its own, as any program does.
+func aloneInCommit(ctx context.Context, _ store.Store, path string) (func(int) error, func() error, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)&_pragma=synchronous(full)")
+	if err != nil {
+		return nil, nil, err
+	}
+	db.SetMaxOpenConns(1) // SQLite has one writer
+	insert, err := db.PrepareContext(ctx, `INSERT OR REPLACE INTO idempotent_replies (author, key, request_hash, answered, created_at) VALUES ('bench', ?, '', '', ?)`)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return func(n int) error {
+		_, err := insert.ExecContext(ctx, fmt.Sprint(n%leaseCallers), time.Now().UnixMicro())
+		return err
+	}, db.Close, nil
+}
+
+// groupedInCommit has the store write the rows of all callers that wait in one transaction.
+func groupedInCommit(ctx context.Context, records store.Store, _ string) (func(int) error, func() error, error) {
+	return func(n int) error {
+		return records.Update(ctx, func(w store.Writer) error {
+			return w.PutIdempotentReply(store.IdempotentReply{Author: "bench", Key: fmt.Sprint(n % leaseCallers), CreatedAt: time.Now()})
+		})
+	}, func() error { return nil }, nil
 }
 
 // done asks for a change and waits until it is reached.

@@ -31,7 +31,7 @@ type programs struct {
 type comparison struct {
 	name        string
 	ours, floor []time.Duration
-	goal        float64 // ours should be at most this many times the floor
+	goal        float64 // ours should be at most this many times the floor; 0 is for none
 }
 
 // measurements is what there is to measure.
@@ -43,7 +43,17 @@ var measurements = []struct {
 	{"create", measureCreation, 3},
 	{"plan", measurePlan, 7},
 	{"replace", measureReplacement, 15},
-	{"lease", measureLeases, 5},
+	{"lease", measureLeases("a commit of a lease cycle / a transaction of one row, 64 callers each", 2, aloneInCommit), 5},
+	{"lease-grouped", measureLeases("a commit of a lease cycle / one row of many in a transaction, 64 callers each", 0, groupedInCommit), 5},
+}
+
+// names lists what there is to measure.
+func names() string {
+	all := make([]string, len(measurements))
+	for i, m := range measurements {
+		all[i] = m.name
+	}
+	return strings.Join(all, ", ")
 }
 
 func main() {
@@ -51,7 +61,7 @@ func main() {
 	flag.StringVar(&p.poolkeeper, "poolkeeper", "", "path of terraform-provider-poolkeeper")
 	flag.StringVar(&p.floor, "floor", "", "path of the built tools/bench/floor")
 	flag.StringVar(&p.terraform, "terraform", "", "path of terraform or tofu")
-	only := flag.String("only", "", "measure these alone, by name, separated by commas: create, plan, replace, lease")
+	only := flag.String("only", "", "measure these alone, by name, separated by commas: "+names())
 	runs := flag.Int("runs", 0, "runs of each, instead of its own number")
 	flag.Parse()
 	if err := bench(p, *only, *runs); err != nil {
@@ -103,8 +113,12 @@ func report(all []comparison) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "measured\tours\tfloor\tratio\tgoal")
 	for _, c := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t≤ %.1f\n", c.name, spread(c.ours), spread(c.floor),
-			float64(median(c.ours))/float64(median(c.floor)), c.goal)
+		goal := "none"
+		if c.goal > 0 {
+			goal = fmt.Sprintf("≤ %.1f", c.goal)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\n", c.name, spread(c.ours), spread(c.floor),
+			float64(median(c.ours))/float64(median(c.floor)), goal)
 	}
 	return table.Flush()
 }
@@ -120,8 +134,10 @@ func short(d time.Duration) time.Duration {
 		return d.Round(10 * time.Millisecond)
 	case d > 10*time.Millisecond:
 		return d.Round(100 * time.Microsecond)
+	case d > time.Millisecond:
+		return d.Round(10 * time.Microsecond)
 	}
-	return d.Round(10 * time.Microsecond)
+	return d.Round(time.Microsecond)
 }
 
 // median of an even number is the upper one of the middle.

@@ -82,13 +82,22 @@ func (m *manager) stop(ctx context.Context) error {
 	return errors.Join(err, m.process.Process.Signal(syscall.SIGTERM), <-m.ended)
 }
 
+// begin asks for a pool, and returns the operation that makes it.
+func (m *manager) begin(ctx context.Context, spec pool.Spec) (operation string, err error) {
+	accepted, err := m.Create(ctx, spec, client.Change{Reason: "bench"})
+	if err != nil {
+		return "", err
+	}
+	return accepted.Operation.ID, nil
+}
+
 // create makes a pool and returns when its creation has ended well.
 func (m *manager) create(ctx context.Context, spec pool.Spec) error {
-	accepted, err := m.Create(ctx, spec, client.Change{Reason: "bench"})
+	operation, err := m.begin(ctx, spec)
 	if err != nil {
 		return err
 	}
-	return m.await(ctx, accepted.Operation.ID)
+	return m.await(ctx, operation)
 }
 
 // remove destroys a pool by force and returns when it is gone.

@@ -21,6 +21,9 @@ const (
 	killTime = 20 * time.Second
 	// roundTime is how long one round waits before it looks again.
 	roundTime = time.Second
+	// sweepPause lets the replacement of an ended worker start first: a walk of the process table takes the
+	// processor away from it. What others leave meanwhile is found by the same walk.
+	sweepPause = 10 * time.Millisecond
 )
 
 // Kill returns when nothing of the instance is left, or says what is.
@@ -54,6 +57,11 @@ func (r *Runtime) Sweep(ctx context.Context, workerID string, instance pool.Inst
 	}
 	if !errors.Is(err, runtime.ErrGone) {
 		return 0, fmt.Errorf("sweep after worker %s: %w", workerID, err)
+	}
+	select {
+	case <-time.After(sweepPause):
+	case <-ctx.Done():
+		return 0, fmt.Errorf("sweep after worker %s: %w", workerID, context.Cause(ctx))
 	}
 	n, err := r.cull(ctx, r.claimOf(workerID, instance))
 	if err != nil {
