@@ -189,7 +189,7 @@ func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 		if err != nil {
 			return err
 		}
-		if p.Generation != base || p.Paused != d.pool.Paused {
+		if p.Generation != base || p.Steered != d.pool.Steered {
 			return errStale
 		}
 		if d.revision != nil {

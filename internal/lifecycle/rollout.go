@@ -40,7 +40,7 @@ func (d *draft) turn(t planner.Turn) {
 		d.note(pool.EventRolloutWaiting, "", t.Reason)
 		d.events[len(d.events)-1].OperationID = o.ID
 	}
-	o.Phase, o.Reason, o.Promoted = t.Phase, t.Reason, t.Promoted
+	o.Phase, o.Reason, o.Promoted, o.CanarySince = t.Phase, t.Reason, t.Promoted, t.CanarySince
 	d.closed = append(d.closed, *o)
 }
 
@@ -218,6 +218,7 @@ func (m *Manager) steer(ctx context.Context, by Request, ref string, change func
 		if err != nil || event == "" {
 			return err
 		}
+		p.Steered++
 		if err := tx.UpdatePool(p); err != nil {
 			return err
 		}

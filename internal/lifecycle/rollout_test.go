@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
@@ -148,6 +150,72 @@ func TestACanaryGoesFirstBakesAndIsFollowed(t *testing.T) {
 		s.succeeds(done)
 		require.Equal(t, 5, s.fresh("web"))
 		require.Contains(t, s.told(uid), pool.EventRolloutPromoted)
+	})
+}
+
+// Workers may live no longer than a canary bakes: that is no fault of theirs.
+func TestACanaryBakesOnWhenItsWorkersAreWorn(t *testing.T) {
+	age := pool.Duration(5 * time.Minute)
+	for name, surge := range map[string]func(*pool.Spec){"with a surge": update(1, 0), "without": update(0, 1)} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				with := []func(*pool.Spec){
+					probed, surge, deadline(time.Minute), canary(pool.Canary{Bake: new(pool.Duration(12 * time.Minute))}),
+					func(sp *pool.Spec) { sp.WorkerLimits.MaxAge = &age },
+				}
+				s.created(spec(3, with...))
+				began := time.Now()
+				done := s.change(spec(3, append(with, command("serve", "v2"))...))
+				s.pass(11 * time.Minute)
+				require.Equal(t, 1, s.fresh("web"))
+				s.succeeds(done)
+				require.InDelta(t, 12*time.Minute, time.Since(began), float64(time.Minute))
+			})
+		})
+	}
+}
+
+func TestACanaryBakesAnewWhenItFails(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		with := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), canary(pool.Canary{Bake: new(pool.Duration(10 * time.Minute))})}
+		s.created(spec(3, with...))
+		done := s.change(spec(3, append(with, command("serve", "v2"))...))
+		s.pass(9 * time.Minute)
+		for _, w := range s.living("web") {
+			if w.TemplateHash == s.view("web").Target() {
+				s.world.crash(w.ID)
+			}
+		}
+		failed := time.Now()
+		s.pass(9 * time.Minute)
+		require.Equal(t, 1, s.fresh("web"))
+		s.succeeds(done)
+		require.InDelta(t, 10*time.Minute, time.Since(failed), float64(time.Minute))
+	})
+}
+
+// A person may decide while the controller is about to note how far the canary is.
+func TestAPromotionIsNotLostToTheControllersOwnNote(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.close()
+		var interrupt func()
+		s.plan = func(w planner.World) planner.Result {
+			r := planner.Plan(w)
+			if f := interrupt; f != nil && len(r.Turns) > 0 && r.Turns[0].Phase == pool.OperationAwaiting {
+				interrupt = nil
+				f()
+			}
+			return r
+		}
+		s.open()
+		with := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), canary(pool.Canary{Promote: pool.PromoteManual})}
+		s.created(spec(3, with...))
+		interrupt = func() {
+			_, err := s.m.Promote(context.Background(), asChange, "web")
+			require.NoError(t, err)
+		}
+		s.succeeds(s.change(spec(3, append(with, command("serve", "v2"))...)))
+		require.Nil(t, interrupt)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
@@ -27,6 +28,7 @@ type stage struct {
 	m       *lifecycle.Manager
 	gate    func(call string) (before, after error) // of the runtimes; nil: open
 	ids     int
+	plan    func(planner.World) planner.Result // nil: the planner's
 	// realProbes: workers are asked by the manager's own prober instead of the world's.
 	realProbes bool
 	uids       map[string]bool // of the pools that were created
@@ -77,7 +79,7 @@ func (s *stage) tryOpen() (err error) {
 	}
 	config := lifecycle.Config{
 		Store: s.journal, Runtime: s.runtime, Logger: hclog.NewNullLogger(), Host: testHost,
-		NewID: s.newID, Probe: s.world.probe,
+		NewID: s.newID, Probe: s.world.probe, Plan: s.plan,
 	}
 	if s.realProbes {
 		config.Probe = nil

@@ -88,7 +88,7 @@ func (f *foresight) apply(r Result) (moved bool) {
 		for i := range f.Operations {
 			if o := &f.Operations[i]; o.ID == t.OperationID {
 				moved = moved || t.Promoted != o.Promoted
-				o.Phase, o.Reason, o.Promoted = t.Phase, t.Reason, t.Promoted
+				o.Phase, o.Reason, o.Promoted, o.CanarySince = t.Phase, t.Reason, t.Promoted, t.CanarySince
 			}
 		}
 	}

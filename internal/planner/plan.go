@@ -21,6 +21,7 @@ func Plan(world World) Result {
 	if world.Pool.Paused && world.Pool.Phase != pool.PhaseDeleting {
 		return r
 	}
+	p.flaw = p.lastFlaw()
 	p.end()
 	p.age()
 	for decided := -1; decided < len(r.Actions); {
@@ -43,7 +44,8 @@ type planning struct {
 	census
 	asked map[string]bool // workers that are asked for their active jobs, by their id
 	rollout
-	sheds  bool // a rollout has more old workers than are to stay while it is held
+	flaw   time.Time // when a worker of the newest template last failed
+	sheds  bool      // a rollout has more old workers than are to stay while it is held
 	result *Result
 	force  bool
 }

@@ -15,6 +15,8 @@ type rollout struct {
 	// replaced by good ones when they fail.
 	limit int
 	held  bool
+	// goodSince is when its canary became good; zero while it is not.
+	goodSince time.Time
 	// turn is what becomes of the operation, if anything.
 	turn *Turn
 }
@@ -32,6 +34,9 @@ func (p *planning) goes() rollout {
 	}
 	fresh := p.number(func(i int) bool { return p.staying(i) && !p.stale[i] })
 	update := p.Pool.Spec.Update
+	if r.goodSince = r.operation.CanarySince; p.flaw.After(r.goodSince) && !r.operation.Promoted {
+		r.goodSince = time.Time{}
+	}
 	open, until := update.Open(p.Now)
 	if !until.IsZero() {
 		p.result.wake(p.Now, until)
@@ -39,6 +44,7 @@ func (p *planning) goes() rollout {
 	switch {
 	case r.operation.Phase == pool.OperationPaused:
 		r.held, r.limit = true, fresh
+		r.turns(pool.OperationPaused, r.operation.Reason)
 	case !open:
 		r.held, r.limit = true, fresh
 		r.turns(pool.OperationRunning, "waits for its window, which opens "+until.UTC().Format(time.RFC3339))
@@ -60,16 +66,20 @@ func (p *planning) canary(r *rollout, c pool.Canary) {
 		bake = c.Bake.Std()
 	}
 	r.held, r.limit = true, min(count, p.desired)
-	good, baked := 0, p.Now
+	good, complete := 0, time.Time{}
 	for i := range p.Workers {
 		if p.stale[i] || !p.available(i) {
 			continue
 		}
 		good++
-		baked = later(baked, settledAt(&p.World, &p.Workers[i]).Add(bake))
+		complete = later(complete, settledAt(&p.World, &p.Workers[i]))
 	}
+	if r.goodSince.IsZero() && good >= r.limit && p.number(p.fails) == 0 {
+		r.goodSince = later(complete, p.flaw)
+	}
+	baked := r.goodSince.Add(bake)
 	switch {
-	case good < r.limit:
+	case good < r.limit || r.goodSince.IsZero():
 		r.turns(pool.OperationRunning, fmt.Sprintf("canary: %d of %d workers are available", good, r.limit))
 	case p.Now.Before(baked):
 		p.result.wake(p.Now, baked)
@@ -78,15 +88,34 @@ func (p *planning) canary(r *rollout, c pool.Canary) {
 		r.turns(pool.OperationAwaiting, fmt.Sprintf("canary: %d of %d workers are available; promote the rollout to go on, or abort it", good, r.limit))
 	default:
 		r.held, r.limit = false, p.desired
-		r.turn = &Turn{OperationID: r.operation.ID, Phase: pool.OperationRunning, Promoted: true}
+		r.turn = &Turn{OperationID: r.operation.ID, Phase: pool.OperationRunning, Promoted: true, CanarySince: r.goodSince}
 	}
 }
 
 // turns notes what the operation does from now on, if it does something else by now.
 func (r *rollout) turns(phase pool.OperationPhase, reason string) {
-	if r.operation.Phase != phase || r.operation.Reason != reason {
-		r.turn = &Turn{OperationID: r.operation.ID, Phase: phase, Reason: reason, Promoted: r.operation.Promoted}
+	if o := r.operation; o.Phase != phase || o.Reason != reason || !o.CanarySince.Equal(r.goodSince) {
+		r.turn = &Turn{OperationID: o.ID, Phase: phase, Reason: reason, Promoted: o.Promoted, CanarySince: r.goodSince}
 	}
+}
+
+// lastFlaw is when a worker of the newest template last failed; zero if none did. One that is replaced because it
+// is worn has not failed: else a canary whose workers do not live as long as it bakes would never be good.
+func (p *planning) lastFlaw() (last time.Time) {
+	if p.number(p.fails) > 0 {
+		return p.Now
+	}
+	for _, v := range p.Vacancies {
+		if v.Worker.TemplateHash == p.target {
+			last = later(last, v.Worker.EndedAt)
+		}
+	}
+	return last
+}
+
+// fails says that a worker of the newest template runs and does not work.
+func (p *planning) fails(i int) bool {
+	return !p.stale[i] && (p.classes[i] == sick || p.classes[i] == stuck)
 }
 
 // waits says that the time in which an operation must make progress does not run: it waits for a person, a

@@ -95,6 +95,7 @@ type Turn struct {
 	Phase       pool.OperationPhase
 	Reason      string // what it waits for
 	Promoted    bool   // its canary is good, and the rest follows
+	CanarySince time.Time
 }
 
 // Progress moves an operation's low-water mark and deadline.

@@ -15,6 +15,7 @@ type Pool struct {
 	ConvergedGeneration int64     `json:"converged_generation" doc:"The last generation that was fully reached"`
 	Good                Template  `json:"good,omitzero" doc:"The newest template whose rollout succeeded: what a failed rollout returns to"`
 	Paused              bool      `json:"paused,omitempty" doc:"Whether nothing is launched, stopped or replaced; leases go on"`
+	Steered             int64     `json:"steered,omitempty" doc:"How often it was paused, resumed, or its rollout promoted or aborted"`
 	OperationID         string    `json:"operation_id" doc:"The newest operation that a user asked for"`
 	Claimed             bool      `json:"claimed" doc:"Whether its creator knows that it exists"`
 	Author              string    `json:"author" doc:"Who created it"`
@@ -62,6 +63,7 @@ type Operation struct {
 	LogTail      string         `json:"log_tail,omitempty" doc:"Last log lines of the workers that made it fail"`
 	SupersededBy string         `json:"superseded_by,omitempty" doc:"The operation that took over"`
 	WorkerID     string         `json:"worker_id,omitempty" doc:"The worker that it is about"`
+	CanarySince  time.Time      `json:"canary_since,omitzero" doc:"Since when its canary is good: its bake began then"`
 	Promoted     bool           `json:"promoted,omitempty" doc:"Whether the rest follows its canary"`
 	Aborted      bool           `json:"aborted,omitempty" doc:"Whether a person ended it"`
 	Force        bool           `json:"force,omitempty" doc:"Whether workers are stopped without waiting for them"`
