@@ -35,9 +35,9 @@ func TestEveryAttributeMayBeUnknownAtPlan(t *testing.T) {
 		"drain.timeout": "5s", "drain.deregister_delay": "100ms", "drain.signal": "INT", "drain.signal_at": "start", "drain.grace": "1s",
 		"logs.max_size": "1MiB", "logs.keep": 2, "restart_triggers": object{"image": "1"}, "deletion_protection": false,
 	}
-	otherProbes := []string{"health.tcp.port", "health.grpc.port", "health.grpc.service", "health.exec.command"} // exclude health.http
+	otherWays := []string{"health.tcp.port", "health.grpc.port", "health.grpc.service", "health.exec.command", "drain.hook.exec.command"} // exclude health.http and drain.hook.http
 	for _, f := range pool.Fields {
-		require.True(t, values[f.Path] != nil || slices.Contains(otherProbes, f.Path), "give a value for the attribute %s", f.Path)
+		require.True(t, values[f.Path] != nil || slices.Contains(otherWays, f.Path), "give a value for the attribute %s", f.Path)
 	}
 
 	late, source := object{}, set("resource.terraform_data.late.input", values)

@@ -15,7 +15,12 @@ import (
 const maxJobsAnswer = 1 << 20 // bytes of an answer that tells the number of active jobs
 
 // Hook tells a worker that it drains. An error says why it does not know; it may be told again.
-func (Prober) Hook(ctx context.Context, t Target) error {
+func (p Prober) Hook(ctx context.Context, t Target) error {
+	if command := t.Drain.Errand(); len(command.Words) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, t.Drain.Timeout.Std())
+		defer cancel()
+		return explain(ctx, t, p.run(ctx, t, command, t.Drain.Timeout))
+	}
 	ctx, cancel := context.WithTimeout(ctx, t.Check.Timeout.Std())
 	defer cancel()
 	hook := t.Drain.Hook.HTTP

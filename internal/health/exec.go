@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
 // maxQuote is how much of a command's last words a reason quotes, in characters.
 const maxQuote = 200
 
-// run passes when the target's command exits with code 0.
-func (p Prober) run(ctx context.Context, t Target) error {
+// run passes when a command beside the target exits with code 0. ctx ends after atMost.
+func (p Prober) run(ctx context.Context, t Target, command pool.Command, atMost pool.Duration) error {
 	ran, err := p.Exec(ctx, runtime.Launch{
 		WorkerID: t.WorkerID, PoolUID: t.PoolUID, PoolName: t.PoolName, Template: t.Template,
-	}, t.Instance, t.Check.Exec.Command)
+	}, t.Instance, command)
 	var unfit *runtime.SpecError
 	switch {
 	case errors.As(err, &unfit):
@@ -24,7 +25,7 @@ func (p Prober) run(ctx context.Context, t Target) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrNotProbed, err)
 	case ran.CutShort:
-		return quoting(fmt.Sprintf("the command did not end within %s", t.Check.Timeout), ran.Output)
+		return quoting(fmt.Sprintf("the command did not end within %s", atMost), ran.Output)
 	case ran.Exit.Unknown:
 		return fmt.Errorf("%w: how the command ended is unknown", ErrNotProbed)
 	case ran.Exit.Signal != "":

@@ -40,7 +40,7 @@ func TestWhatComesOfACommandIsPassFailOrNothing(t *testing.T) {
 		"no place to fork in time": {runtime.Executed{}, context.DeadlineExceeded, "deadline", true},
 	} {
 		t.Run(behaviour, func(t *testing.T) {
-			prober := health.Prober{Exec: func(context.Context, runtime.Launch, pool.Instance, []string) (runtime.Executed, error) {
+			prober := health.Prober{Exec: func(context.Context, runtime.Launch, pool.Instance, pool.Command) (runtime.Executed, error) {
 				return c.ran, c.err
 			}}
 			err := prober.Probe(t.Context(), health.Target{Check: execCheck("check")})
@@ -62,17 +62,17 @@ func TestACommandIsRunBesideItsWorker(t *testing.T) {
 		PoolUID: "p_1", PoolName: "web", WorkerID: "w_1", Template: template, Check: execCheck("check", "${PORT}"),
 		Instance: pool.Instance{PID: 7, Ports: map[string]int{"main": 4711}},
 	}
-	prober := health.Prober{Exec: func(_ context.Context, l runtime.Launch, instance pool.Instance, command []string) (runtime.Executed, error) {
+	prober := health.Prober{Exec: func(_ context.Context, l runtime.Launch, instance pool.Instance, command pool.Command) (runtime.Executed, error) {
 		require.Equal(t, runtime.Launch{WorkerID: "w_1", PoolUID: "p_1", PoolName: "web", Template: template}, l)
 		require.Equal(t, target.Instance, instance)
-		require.Equal(t, []string{"check", "${PORT}"}, command)
+		require.Equal(t, pool.Command{Path: "health.exec.command", Words: []string{"check", "${PORT}"}}, command)
 		return runtime.Executed{}, nil
 	}}
 	require.NoError(t, prober.Probe(t.Context(), target))
 }
 
 func TestAReasonQuotesTheEndOfWhatACommandWrote(t *testing.T) {
-	prober := health.Prober{Exec: func(context.Context, runtime.Launch, pool.Instance, []string) (runtime.Executed, error) {
+	prober := health.Prober{Exec: func(context.Context, runtime.Launch, pool.Instance, pool.Command) (runtime.Executed, error) {
 		return runtime.Executed{Exit: pool.Exit{Code: 1}, Output: []byte(strings.Repeat("ü", 250) + "end")}, nil
 	}}
 	err := prober.Probe(t.Context(), health.Target{Check: execCheck("check")})
@@ -82,7 +82,7 @@ func TestAReasonQuotesTheEndOfWhatACommandWrote(t *testing.T) {
 func TestACommandThatHangsIsToldAsSuchWhenItsTimeIsUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()
-	prober := health.Prober{Exec: func(ctx context.Context, _ runtime.Launch, _ pool.Instance, _ []string) (runtime.Executed, error) {
+	prober := health.Prober{Exec: func(ctx context.Context, _ runtime.Launch, _ pool.Instance, _ pool.Command) (runtime.Executed, error) {
 		<-ctx.Done()
 		return runtime.Executed{CutShort: true}, nil
 	}}
@@ -90,4 +90,24 @@ func TestACommandThatHangsIsToldAsSuchWhenItsTimeIsUp(t *testing.T) {
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, prober.Probe(ctx, health.Target{Check: execCheck("check")}), health.ErrNotProbed, "it was called off")
+}
+
+func TestAHookMayBeACommandThatHasTheTimeOfTheDrain(t *testing.T) {
+	target := health.Target{
+		WorkerID: "w_1", Instance: pool.Instance{PID: 7}, Check: execCheck("check"),
+		Drain: pool.Drain{Timeout: pool.Duration(time.Minute), Hook: &pool.DrainHook{Exec: &pool.ExecProbe{Command: []string{"leave"}}}},
+	}
+	ran := runtime.Executed{}
+	prober := health.Prober{Exec: func(ctx context.Context, _ runtime.Launch, _ pool.Instance, command pool.Command) (runtime.Executed, error) {
+		require.Equal(t, pool.Command{Path: "drain.hook.exec.command", Words: []string{"leave"}}, command)
+		deadline, bounded := ctx.Deadline()
+		require.True(t, bounded)
+		require.InDelta(t, time.Minute, time.Until(deadline), float64(10*time.Second))
+		return ran, nil
+	}}
+	require.NoError(t, prober.Hook(t.Context(), target))
+	ran = runtime.Executed{Exit: pool.Exit{Code: 3}, Output: []byte("not yet")}
+	require.EqualError(t, prober.Hook(t.Context(), target), "the command exited with code 3: not yet")
+	ran = runtime.Executed{CutShort: true}
+	require.EqualError(t, prober.Hook(t.Context(), target), "the command did not end within 1m")
 }

@@ -22,8 +22,8 @@ var ErrNotProbed = errors.New("the probe could not be made")
 
 // Prober makes probes from the manager's host.
 type Prober struct {
-	// Exec runs a command beside a worker, as the Exec of its runtime does. A check that has a command needs it.
-	Exec func(ctx context.Context, l runtime.Launch, instance pool.Instance, command []string) (runtime.Executed, error)
+	// Exec runs a command beside a worker, as the Exec of its runtime does. A check or a hook that has a command needs it.
+	Exec func(ctx context.Context, l runtime.Launch, instance pool.Instance, command pool.Command) (runtime.Executed, error)
 }
 
 // Probe makes the target's probe once; ctx bounds all of it. An error says why it failed, in a sentence for
@@ -38,7 +38,7 @@ func (p Prober) Probe(ctx context.Context, t Target) error {
 	case t.Check.GRPC != nil:
 		err = call(ctx, t)
 	case t.Check.Exec != nil:
-		err = p.run(ctx, t)
+		err = p.run(ctx, t, t.Check.Errand(), t.Check.Timeout)
 	}
 	return explain(ctx, t, err)
 }

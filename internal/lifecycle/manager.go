@@ -66,14 +66,15 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if config.NewID == nil {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
+	prober := health.Prober{Exec: config.Runtime.Exec}
 	if config.Probe == nil {
-		config.Probe = health.Prober{Exec: config.Runtime.Exec}.Probe
+		config.Probe = prober.Probe
 	}
 	if config.Hook == nil {
-		config.Hook = health.Prober{}.Hook
+		config.Hook = prober.Hook
 	}
 	if config.Jobs == nil {
-		config.Jobs = health.Prober{}.Jobs
+		config.Jobs = prober.Jobs
 	}
 	if config.Plan == nil {
 		config.Plan = planner.Plan

@@ -238,8 +238,8 @@ func (c *connection) Sweep(_ context.Context, workerID string, known pool.Instan
 }
 
 // Exec runs a check that complains as the worker's probe does.
-func (c *connection) Exec(_ context.Context, l runtime.Launch, known pool.Instance, command []string) (ran runtime.Executed, err error) {
-	err = c.call("exec "+command[0], l.WorkerID, false, func() error {
+func (c *connection) Exec(_ context.Context, l runtime.Launch, known pool.Instance, command pool.Command) (ran runtime.Executed, err error) {
+	err = c.call("exec "+command.Words[0], l.WorkerID, false, func() error {
 		if _, err := c.find(l.WorkerID, known); err != nil {
 			return err
 		}

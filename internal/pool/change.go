@@ -29,6 +29,7 @@ var bareObjects = []struct {
 	{"health.exec", ChangeContract, func(s Spec) bool { return s.Health.Exec != nil }},
 	{"update.canary", ChangeHot, func(s Spec) bool { return s.Update.Canary != nil }},
 	{"drain.hook.http", ChangeContract, func(s Spec) bool { return s.Drain.Hook != nil && s.Drain.Hook.HTTP != nil }},
+	{"drain.hook.exec", ChangeContract, func(s Spec) bool { return s.Drain.Hook != nil && s.Drain.Hook.Exec != nil }},
 	{"drain.active_jobs", ChangeContract, func(s Spec) bool { return s.Drain.ActiveJobs != nil }},
 }
 

@@ -33,6 +33,7 @@ var changed = map[string]func(*pool.Spec){
 	"drain.on_timeout":            func(s *pool.Spec) { s.Drain.OnTimeout = pool.OnTimeoutTerminate },
 	"drain.hook.http.path":        func(s *pool.Spec) { s.Drain.Hook.HTTP.Path = "" },
 	"drain.hook.http.port":        func(s *pool.Spec) { s.Drain.Hook.HTTP.Port = "" },
+	"drain.hook.exec.command":     func(s *pool.Spec) { s.Drain.Hook.Exec = &pool.ExecProbe{Command: []string{"/bin/go"}} },
 	"drain.active_jobs.path":      func(s *pool.Spec) { s.Drain.ActiveJobs.Path = "" },
 	"drain.active_jobs.port":      func(s *pool.Spec) { s.Drain.ActiveJobs.Port = "" },
 	"drain.active_jobs.json_path": func(s *pool.Spec) { s.Drain.ActiveJobs.JSONPath = "" },
@@ -66,10 +67,10 @@ var changed = map[string]func(*pool.Spec){
 	"deletion_protection":         func(s *pool.Spec) { s.DeletionProtection = false },
 }
 
-// compared is a spec with all probes, so that every field can change alone.
+// compared is a spec with all probes and hooks, so that every field can change alone.
 func compared() pool.Spec {
 	s := validSpec()
-	s.Health = wantEveryField().Health
+	s.Health, s.Drain.Hook = wantEveryField().Health, wantEveryField().Drain.Hook
 	return s
 }
 
@@ -117,6 +118,7 @@ func TestThePresenceOfABareObjectIsAChange(t *testing.T) {
 		"health.exec":       func(s *pool.Spec) { s.Health.Exec = &pool.ExecProbe{} },
 		"update.canary":     func(s *pool.Spec) { s.Update.Canary = &pool.Canary{} },
 		"drain.hook.http":   func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}} },
+		"drain.hook.exec":   func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{Exec: &pool.ExecProbe{}} },
 		"drain.active_jobs": func(s *pool.Spec) { s.Drain.ActiveJobs = &pool.ActiveJobs{} },
 	}
 	require.Len(t, objects, len(pool.BareObjects(pool.Default())))

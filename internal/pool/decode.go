@@ -121,6 +121,9 @@ func (s *Spec) omitEmpty() {
 	if s.Health.Exec != nil && len(s.Health.Exec.Command) == 0 {
 		s.Health.Exec.Command = nil
 	}
+	if hook := s.Drain.Hook; hook != nil && hook.Exec != nil && len(hook.Exec.Command) == 0 {
+		hook.Exec.Command = nil
+	}
 	if len(s.Worker.Ports) == 0 {
 		s.Worker.Ports = nil
 	}

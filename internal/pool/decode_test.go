@@ -54,7 +54,7 @@ drain:
   signal: INT
   signal_at: start
   grace: 1s
-  hook: {http: {path: /drain, port: admin}}
+  hook: {http: {path: /drain, port: admin}, exec: {command: [/bin/leave]}}
   active_jobs: {path: /jobs, port: admin, json_path: $.active}
 logs: {max_size: 1GiB, keep: 0}
 restart_triggers: {version: "7"}
@@ -90,7 +90,7 @@ func wantEveryField() pool.Spec {
 		},
 		Drain: pool.Drain{
 			Timeout: pool.Duration(90 * time.Minute), OnTimeout: pool.OnTimeoutFail, Signal: "INT", SignalAt: pool.SignalStart, Grace: pool.Duration(time.Second),
-			Hook:       &pool.DrainHook{HTTP: &pool.HTTPProbe{Path: "/drain", Port: "admin"}},
+			Hook:       &pool.DrainHook{HTTP: &pool.HTTPProbe{Path: "/drain", Port: "admin"}, Exec: &pool.ExecProbe{Command: []string{"/bin/leave"}}},
 			ActiveJobs: &pool.ActiveJobs{Path: "/jobs", Port: "admin", JSONPath: "$.active"},
 		},
 		Logs: pool.Logs{MaxSize: 1 << 30}, RestartTriggers: map[string]string{"version": "7"}, DeletionProtection: true,

@@ -191,6 +191,7 @@ var beyondSchema = []string{
 	"a short life", "no backoff", "a canary for a month", "a window without a time", "a window every second", "a window on Mars", "a window that never opens", "a window every day",
 	"a window without an end",
 	"a probe of no port", "a probe of another port", "a TCP probe of another port", "a gRPC probe of another port",
+	"a hook without a program", "a hook of no port",
 	"a check without a program", "NUL in a check", "a check of a port that is not declared",
 	"an interval too short", "an interval too long", "no timeout", "more unhealthy than all", "a surge of more than all",
 	"no room to update", "a deadline before ready", "a drain of a year", "a long grace", "a tiny log",

@@ -1,5 +1,7 @@
 package pool
 
+import "slices"
+
 // Spec is what a user declares about one pool. JSON, YAML and HCL share its field names; Fields says for
 // every leaf its default, its bounds and how a change of it is applied. A Spec that came out of Decode or
 // Default is complete: what was left out holds its default.
@@ -185,6 +187,42 @@ type Drain struct {
 // DrainHook tells a worker that it drains: exactly one of its members.
 type DrainHook struct {
 	HTTP *HTTPProbe `json:"http,omitempty"` // a POST, answered with a status from 200 to 299
+	Exec *ExecProbe `json:"exec,omitempty"` // a command that exits with code 0
+}
+
+// Command is a program and its arguments, with the dotted path at which a spec has it.
+type Command struct {
+	Path  string
+	Words []string
+}
+
+// The paths of the commands that run beside a worker.
+const (
+	pathHealthExec = "health.exec.command"
+	pathHookExec   = "drain.hook.exec.command"
+)
+
+func (w WorkerTemplate) command() Command { return Command{"worker.command", w.Command} }
+
+// Errand is the command that checks a worker; no words if there is none.
+func (h HealthCheck) Errand() (c Command) {
+	if h.Exec != nil {
+		c = Command{pathHealthExec, h.Exec.Command}
+	}
+	return c
+}
+
+// Errand is the command that tells a worker that it drains; no words if there is none.
+func (d Drain) Errand() (c Command) {
+	if d.Hook != nil && d.Hook.Exec != nil {
+		c = Command{pathHookExec, d.Hook.Exec.Command}
+	}
+	return c
+}
+
+// Errands are all commands that run beside a worker.
+func (s Spec) Errands() []Command {
+	return slices.DeleteFunc([]Command{s.Health.Errand(), s.Drain.Errand()}, func(c Command) bool { return c.Path == "" })
 }
 
 // ActiveJobs reads from a worker how many jobs it works on.

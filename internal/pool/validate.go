@@ -132,25 +132,25 @@ var rules = []rule{
 		return longValues("restart_triggers", s.RestartTriggers, 1<<16)
 	}},
 	{[]string{"worker.command"}, func(s Spec) Faults {
-		return commandFaults("worker.command", s.Worker.Command)
+		return s.Worker.command().faults()
 	}},
 	{[]string{"worker.command", "worker.ports"}, func(s Spec) Faults {
-		return portReferences("worker.command", s.Worker.Command, s.Worker.Ports)
+		return s.Worker.command().references(s.Worker.Ports)
 	}},
 	{[]string{"worker.env"}, environment},
 	{[]string{"worker.ports"}, portNames},
 	{[]string{"health.http", "health.tcp", "health.grpc", "health.exec"}, oneProbe},
-	{[]string{"health.exec", "health.exec.command"}, func(s Spec) Faults {
-		if s.Health.Exec == nil {
-			return nil
-		}
-		return commandFaults("health.exec.command", s.Health.Exec.Command)
+	{[]string{"health.exec", pathHealthExec}, func(s Spec) Faults {
+		return s.Health.Errand().faults()
 	}},
-	{[]string{"health.exec", "health.exec.command", "worker.ports"}, func(s Spec) Faults {
-		if s.Health.Exec == nil {
-			return nil
-		}
-		return portReferences("health.exec.command", s.Health.Exec.Command, s.Worker.Ports)
+	{[]string{"health.exec", pathHealthExec, "worker.ports"}, func(s Spec) Faults {
+		return s.Health.Errand().references(s.Worker.Ports)
+	}},
+	{[]string{"drain.hook", "drain.hook.exec", pathHookExec}, func(s Spec) Faults {
+		return s.Drain.Errand().faults()
+	}},
+	{[]string{"drain.hook", "drain.hook.exec", pathHookExec, "worker.ports"}, func(s Spec) Faults {
+		return s.Drain.Errand().references(s.Worker.Ports)
 	}},
 	{[]string{"health.http", "health.http.port", "worker.ports"}, portOf("health.http", func(s Spec) (bool, string) {
 		return s.Health.HTTP != nil, port(s.Health.HTTP)
@@ -181,9 +181,14 @@ var rules = []rule{
 	})},
 	{[]string{"drain.active_jobs.json_path"}, jsonPath},
 	{[]string{"update.windows"}, windows},
-	{[]string{"drain.hook", "drain.hook.http"}, func(s Spec) Faults {
-		if s.Drain.Hook != nil && s.Drain.Hook.HTTP == nil {
-			return Faults{{Path: "drain.hook", Reason: "tells the worker nothing", Valid: "http, which may be left empty"}}
+	{[]string{"drain.hook", "drain.hook.http", "drain.hook.exec"}, func(s Spec) Faults {
+		const valid = "http, which may be left empty, or exec"
+		switch hook := s.Drain.Hook; {
+		case hook == nil:
+		case hook.HTTP == nil && hook.Exec == nil:
+			return Faults{{Path: "drain.hook", Reason: "tells the worker nothing", Valid: valid}}
+		case hook.HTTP != nil && hook.Exec != nil:
+			return Faults{{Path: "drain.hook", Reason: "tells the worker in two ways", Valid: valid}}
 		}
 		return nil
 	}},
@@ -231,11 +236,11 @@ func longValues(path string, m map[string]string, most int) (faults Faults) {
 	return faults
 }
 
-func commandFaults(path string, command []string) Faults {
-	if len(command) > 0 && command[0] == "" {
-		return Faults{{Path: path + "[0]", Value: `""`, Reason: "is empty", Valid: "a program's name or absolute path"}}
+func (c Command) faults() Faults {
+	if len(c.Words) > 0 && c.Words[0] == "" {
+		return Faults{{Path: c.Path + "[0]", Value: `""`, Reason: "is empty", Valid: "a program's name or absolute path"}}
 	}
-	return nulFaults(path, command)
+	return nulFaults(c.Path, c.Words)
 }
 
 // nulFaults: no operating system can pass a NUL byte in an argument or a variable.
@@ -253,7 +258,8 @@ func PortVariable(name string) string {
 	return "POOLKEEPER_PORT_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-func portReferences(path string, command []string, ports []Port) (faults Faults) {
+// references judges what a command says of ports.
+func (c Command) references(ports []Port) (faults Faults) {
 	given := []string{}
 	for i, p := range ports {
 		if i == 0 {
@@ -264,14 +270,14 @@ func portReferences(path string, command []string, ports []Port) (faults Faults)
 			given = append(given, name)
 		}
 	}
-	for i, arg := range command {
+	for i, arg := range c.Words {
 		for _, ref := range portRef.FindAllStringSubmatch(arg, -1) {
 			if !slices.Contains(given, ref[1]) {
 				valid := "declare the port in worker.ports"
 				if len(given) > 0 {
 					valid = "${" + strings.Join(given, "}, ${") + "}, or " + valid
 				}
-				faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", path, i), Value: quoted(arg), Reason: ref[0] + " names no declared port", Valid: valid})
+				faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", c.Path, i), Value: quoted(arg), Reason: ref[0] + " names no declared port", Valid: valid})
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 func validSpec() pool.Spec {
 	s := wantEveryField()
 	s.Health.TCP, s.Health.GRPC, s.Health.Exec = nil, nil, nil
+	s.Drain.Hook.Exec = nil
 	s.Initialization = pool.Prewarmed
 	return s
 }
@@ -24,6 +25,10 @@ func rewritten(change func(*pool.Spec)) pool.Spec {
 	s := validSpec()
 	change(&s)
 	return s
+}
+
+func hook(command ...string) *pool.DrainHook {
+	return &pool.DrainHook{Exec: &pool.ExecProbe{Command: command}}
 }
 
 func number(n int64) *int64 { return &n }
@@ -117,7 +122,11 @@ var invalid = map[string]struct {
 	"an unknown on_timeout":     {func(s *pool.Spec) { s.Drain.OnTimeout = "wait" }, "drain.on_timeout", "terminate, fail", []string{"drain.on_timeout"}},
 	"a hook of another port":    {func(s *pool.Spec) { s.Drain.Hook.HTTP.Port = "metrics" }, "drain.hook.http.port", "http, admin", []string{"drain.hook.http.port", "worker.ports"}},
 	"a relative hook path":      {func(s *pool.Spec) { s.Drain.Hook.HTTP.Path = "drain" }, "drain.hook.http.path", "begins with '/'", []string{"drain.hook.http.path"}},
-	"a hook that tells nothing": {func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{} }, "drain.hook", "http", []string{"drain.hook", "drain.hook.http"}},
+	"a hook that tells nothing": {func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{} }, "drain.hook", "http", []string{"drain.hook", "drain.hook.http", "drain.hook.exec"}},
+	"a hook in two ways":        {func(s *pool.Spec) { s.Drain.Hook = wantEveryField().Drain.Hook }, "drain.hook", "or exec", []string{"drain.hook", "drain.hook.http", "drain.hook.exec"}},
+	"a hook without a command":  {func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{Exec: &pool.ExecProbe{}} }, "drain.hook.exec.command", "is required", []string{"drain.hook.exec.command"}},
+	"a hook without a program":  {func(s *pool.Spec) { s.Drain.Hook = hook("") }, "drain.hook.exec.command[0]", "is empty", []string{"drain.hook.exec.command"}},
+	"a hook of no port":         {func(s *pool.Spec) { s.Drain.Hook = hook("leave", "${POOLKEEPER_PORT_X}") }, "drain.hook.exec.command[1]", "${POOLKEEPER_PORT_HTTP}", []string{"drain.hook.exec.command", "worker.ports"}},
 	"jobs of another port":      {func(s *pool.Spec) { s.Drain.ActiveJobs.Port = "metrics" }, "drain.active_jobs.port", "http, admin", []string{"drain.active_jobs.port", "worker.ports"}},
 	"a relative jobs path":      {func(s *pool.Spec) { s.Drain.ActiveJobs.Path = "jobs" }, "drain.active_jobs.path", "begins with '/'", []string{"drain.active_jobs.path"}},
 	"jobs at no JSONPath":       {func(s *pool.Spec) { s.Drain.ActiveJobs.JSONPath = "jobs.active" }, "drain.active_jobs.json_path", "$.jobs.active", []string{"drain.active_jobs.json_path"}},

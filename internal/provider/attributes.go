@@ -39,6 +39,7 @@ var objectDocs = map[string]string{
 	"drain":             "How a worker is taken out of service: its endpoints are withdrawn, after `deregister_delay` its `hook` is told, it is waited for until it has no work, then come the `signal` and after `grace` the kill. A worker has work while a lease is held on it or `active_jobs` is not 0. For workers without both, `signal_at = \"start\"` lets them finish by themselves.",
 	"drain.hook":        "What a draining worker is told.",
 	"drain.hook.http":   "A POST to the worker. May be left empty (`{}`).",
+	"drain.hook.exec":   "A command that runs beside the worker.",
 	"drain.active_jobs": "Where a worker tells how many jobs it works on. May be left empty (`{}`).",
 	"logs":              "What is kept of each worker's output.",
 }
@@ -50,6 +51,8 @@ var hclNotes = map[string]string{
 	"size":                "Has to be set.",
 	"worker.command":      templateNote,
 	"health.exec.command": "Has to be set. " + templateNote,
+
+	"drain.hook.exec.command": "Has to be set. " + templateNote,
 }
 
 var changeDocs = map[pool.Change]string{

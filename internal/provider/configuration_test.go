@@ -23,13 +23,19 @@ func unknownPaths() []string {
 		paths = append(paths, f.Path)
 	}
 	paths = append(paths, pool.Objects()...)
-	return slices.DeleteFunc(paths, ofAnotherProbe)
+	return slices.DeleteFunc(paths, ofAnotherWay)
 }
 
-// ofAnotherProbe says that a path belongs to a probe that the one of probed() excludes.
-func ofAnotherProbe(path string) bool {
-	return slices.ContainsFunc(pool.ProbeKinds(), func(kind pool.ProbeKind) bool {
-		return kind != pool.ProbeHTTP && (path == kind.Path() || strings.HasPrefix(path, kind.Path()+"."))
+// ofAnotherWay says that a path belongs to a probe or a hook that the one of probed() excludes.
+func ofAnotherWay(path string) bool {
+	excluded := []string{"drain.hook.exec"}
+	for _, kind := range pool.ProbeKinds() {
+		if kind != pool.ProbeHTTP {
+			excluded = append(excluded, kind.Path())
+		}
+	}
+	return slices.ContainsFunc(excluded, func(object string) bool {
+		return path == object || strings.HasPrefix(path, object+".")
 	})
 }
 

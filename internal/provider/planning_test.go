@@ -21,6 +21,7 @@ func TestAPlanWithoutAChangeIsEmpty(t *testing.T) {
 		"full":                     probed(),
 		"empty probe":              web(at("worker.ports", list{object{"name": "a"}}), at("health.tcp", object{})),
 		"gRPC probe":               web(at("worker.ports", list{object{"name": "a"}}), at("health.grpc", object{})),
+		"command as a hook":        web(at("drain.hook.exec.command", list{"/bin/leave", "${POOLKEEPER_WORKER_ID}"})),
 		"command as a probe":       web(at("health.exec.command", list{"/bin/check", "${POOLKEEPER_WORKER_ID}"})),
 		"empty collections":        web(object{"labels": object{}, "restart_triggers": object{}, "description": ""}, at("worker.ports", list{})),
 		"empty runtime":            web(object{"runtime": object{"process": object{}}}),
@@ -62,7 +63,7 @@ func TestAPlanAnnouncesTheKindOfEveryFieldsChange(t *testing.T) {
 		pool.ChangeCreation: "hot", pool.ChangeHot: "hot", pool.ChangeContract: "hot", pool.ChangeRolling: "rolling",
 	}
 	for _, f := range pool.Fields {
-		if ofAnotherProbe(f.Path) {
+		if ofAnotherWay(f.Path) {
 			continue // see the presence of probes below
 		}
 		t.Run(f.Path, func(t *testing.T) {
@@ -111,9 +112,12 @@ func TestThePresenceOfAProbeIsAChangeOfItsOwn(t *testing.T) {
 		"becomes a tcp":     {web(ports, at("health.http", object{})), web(ports, at("health.tcp", object{}))},
 		"becomes a grpc":    {web(ports, at("health.http", object{})), web(ports, at("health.grpc", object{}))},
 		"becomes a command": {web(ports, at("health.http", object{})), web(ports, at("health.exec.command", list{"/bin/check"}))},
-		"another command":   {web(at("health.exec.command", list{"/bin/check"})), web(at("health.exec.command", list{"/bin/check", "-v"}))},
-		"another service":   {web(ports, at("health.grpc", object{})), web(ports, at("health.grpc.service", "web.Front"))},
-		"changes inside":    {web(ports, at("health.http", object{})), web(ports, at("health.http.path", "/x"))},
+		"hook becomes a command": {
+			web(ports, at("drain.hook.http", object{})), web(ports, at("drain.hook.exec.command", list{"/bin/leave"})),
+		},
+		"another command": {web(at("health.exec.command", list{"/bin/check"})), web(at("health.exec.command", list{"/bin/check", "-v"}))},
+		"another service": {web(ports, at("health.grpc", object{})), web(ports, at("health.grpc.service", "web.Front"))},
+		"changes inside":  {web(ports, at("health.http", object{})), web(ports, at("health.http.path", "/x"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tf := newTerraform(t, newFake())

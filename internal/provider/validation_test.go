@@ -55,6 +55,8 @@ var invalidConfigs = []invalid{
 	{"a check without a program", web(at("health.exec.command", list{""})), "health.exec.command[0]", "empty"},
 	{"a check with a null argument", web(at("health.exec.command", list{"a", nil})), "health.exec.command[1]", "string"},
 	{"a check and another probe", web(port, at("health.exec.command", list{"a"}), at("health.grpc", object{})), "health", "grpc and exec"},
+	{"a hook without a command", web(at("drain.hook.exec", object{})), "drain.hook.exec.command", "required"},
+	{"a hook in two ways", web(port, at("drain.hook.exec.command", list{"a"}), at("drain.hook.http", object{})), "drain.hook", "two ways"},
 	{"a probe of no path", web(port, at("health.http.path", "ok")), "health.http.path", "path"},
 	{"no duration", web(at("health.interval", "soon")), "health.interval", "duration"},
 	{"too short a duration", web(at("health.interval", "1ms")), "health.interval", "100ms"},

@@ -77,7 +77,7 @@ type Runtime interface {
 	// directory, until the command or ctx ends; what it has started ends with it. It is never taken for
 	// the worker. l is what the worker was launched from. An error means that the command was not run:
 	// ErrGone if the instance has ended, a *SpecError if trying again cannot mend it.
-	Exec(ctx context.Context, l Launch, instance pool.Instance, command []string) (Executed, error)
+	Exec(ctx context.Context, l Launch, instance pool.Instance, command pool.Command) (Executed, error)
 	// Sweep ends what an ended instance left running, and returns how many processes that was. Of a worker
 	// whose instance was never known, given as the zero Instance, it ends all that carries its id.
 	Sweep(ctx context.Context, workerID string, instance pool.Instance) (int, error)

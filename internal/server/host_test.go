@@ -133,7 +133,7 @@ func (h *host) end(workerID string, exit pool.Exit) error {
 
 func (h *host) Sweep(context.Context, string, pool.Instance) (int, error) { return 0, nil }
 
-func (h *host) Exec(context.Context, runtime.Launch, pool.Instance, []string) (runtime.Executed, error) {
+func (h *host) Exec(context.Context, runtime.Launch, pool.Instance, pool.Command) (runtime.Executed, error) {
 	return runtime.Executed{}, nil
 }
 

@@ -77,7 +77,7 @@ func (c *connection) Adopt(ctx context.Context, _, workerID string, known pool.I
 }
 
 // Exec runs no command: the simulated specs have none.
-func (c *connection) Exec(context.Context, runtime.Launch, pool.Instance, []string) (runtime.Executed, error) {
+func (c *connection) Exec(context.Context, runtime.Launch, pool.Instance, pool.Command) (runtime.Executed, error) {
 	return runtime.Executed{}, errTrouble
 }
 

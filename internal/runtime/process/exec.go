@@ -25,7 +25,7 @@ const (
 
 // Exec runs the command as an errand of the worker. Its process group is killed when its first process
 // ends, and whoever has left that group, too, if ctx had to end it or somebody holds on to its output.
-func (r *Runtime) Exec(ctx context.Context, l runtime.Launch, instance pool.Instance, command []string) (runtime.Executed, error) {
+func (r *Runtime) Exec(ctx context.Context, l runtime.Launch, instance pool.Instance, command pool.Command) (runtime.Executed, error) {
 	ctx, done, err := r.begin(ctx)
 	if err != nil {
 		return runtime.Executed{}, execError(l.WorkerID, err)
@@ -64,11 +64,11 @@ func execError(workerID string, err error) error {
 }
 
 // startErrand starts a command beside a worker that has the given ports.
-func (r *Runtime) startErrand(ctx context.Context, l runtime.Launch, ports map[string]int, command []string) (*errand, *lastOutput, error) {
+func (r *Runtime) startErrand(ctx context.Context, l runtime.Launch, ports map[string]int, command pool.Command) (*errand, *lastOutput, error) {
 	id := r.run + "-" + strconv.FormatInt(r.errand.Add(1), 10)
 	env := newEnvironment(l, r.identity, r.base, ports)
 	env.variables = append(env.variables, varErrand+"="+id)
-	program, err := newProgram("health.exec.command", command, env, l.Template.WorkingDir)
+	program, err := newProgram(command.Path, command.Words, env, l.Template.WorkingDir)
 	if err != nil {
 		return nil, nil, err
 	}

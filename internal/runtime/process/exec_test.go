@@ -19,12 +19,17 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
+// checking is a command of a check.
+func checking(words ...string) pool.Command {
+	return pool.Command{Path: "health.exec.command", Words: words}
+}
+
 // beside runs a shell script beside a worker.
 func beside(t *testing.T, r *Runtime, l runtime.Launch, instance pool.Instance, within time.Duration, script string) (runtime.Executed, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	return r.Exec(ctx, l, instance, []string{"sh", "-c", script})
+	return r.Exec(ctx, l, instance, checking("sh", "-c", script))
 }
 
 // errands are the living processes that carry an errand's id.
@@ -63,7 +68,7 @@ func TestACommandBesideAWorkerHasItsSurroundingsAndNothingOfTheManagers(t *testi
 	}
 	require.Equal(t, []string{words[1], words[1]}, strings.Fields(read("session")), "it leads a session and a group of its own")
 	require.Empty(t, read("stdin"))
-	ran, err = r.Exec(t.Context(), l, instance, []string{"ls", "-l", "/proc/self/fd"})
+	ran, err = r.Exec(t.Context(), l, instance, checking("ls", "-l", "/proc/self/fd"))
 	require.NoError(t, err)
 	var links []string
 	for line := range strings.Lines(string(ran.Output)) {
@@ -138,7 +143,7 @@ func TestACommandThatCannotRunSaysWhy(t *testing.T) {
 		"nothing":         {nil, "health.exec.command: is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := r.Exec(t.Context(), l, instance, c.command)
+			_, err := r.Exec(t.Context(), l, instance, checking(c.command...))
 			var spec *runtime.SpecError
 			require.ErrorAs(t, err, &spec)
 			require.ErrorContains(t, err, c.says)
@@ -147,7 +152,7 @@ func TestACommandThatCannotRunSaysWhy(t *testing.T) {
 
 	require.NoError(t, r.Kill(t.Context(), "w", instance))
 	next(t, r)
-	_, err := r.Exec(t.Context(), l, instance, []string{"true"})
+	_, err := r.Exec(t.Context(), l, instance, checking("true"))
 	require.ErrorIs(t, err, runtime.ErrGone)
 }
 
@@ -237,7 +242,7 @@ func TestACommandEndsWithItsWorkerAndWithTheManager(t *testing.T) {
 			l := launchOf("w", "sleep", "1000")
 			instance := launch(t, r, l)
 			var running sync.WaitGroup
-			running.Go(func() { _, _ = r.Exec(context.Background(), l, instance, []string{"sleep", "1000"}) })
+			running.Go(func() { _, _ = r.Exec(context.Background(), l, instance, checking("sleep", "1000")) })
 			eventually(t, "the command runs", func() bool { return len(errands(t, r.managerID)) == 1 })
 			require.NoError(t, end(r, instance))
 			running.Wait()
@@ -283,7 +288,7 @@ func BenchmarkExec(b *testing.B) {
 	l := launchOf("w", "sleep", "1000")
 	instance := launch(b, r, l)
 	for b.Loop() {
-		ran, err := r.Exec(b.Context(), l, instance, []string{"/bin/true"})
+		ran, err := r.Exec(b.Context(), l, instance, checking("/bin/true"))
 		require.NoError(b, err)
 		require.True(b, ran.Exit.Clean())
 	}
@@ -294,7 +299,7 @@ func TestAManagerOnACopyOfTheDataDirectorySparesTheCommandsOfTheOther(t *testing
 	l := launchOf("w", "sleep", "1000")
 	instance := launch(t, r, l)
 	var running sync.WaitGroup
-	running.Go(func() { _, _ = r.Exec(context.Background(), l, instance, []string{"sleep", "1000"}) })
+	running.Go(func() { _, _ = r.Exec(context.Background(), l, instance, checking("sleep", "1000")) })
 	defer running.Wait()
 	defer func() { require.NoError(t, r.Kill(t.Context(), "w", instance)) }()
 	eventually(t, "the command runs", func() bool { return len(errands(t, r.managerID)) == 1 })

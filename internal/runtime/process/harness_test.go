@@ -108,7 +108,7 @@ func beErrand() error {
 	if err := json.NewEncoder(os.Stdout).Encode(instance); err != nil {
 		return err
 	}
-	_, err = r.Exec(context.Background(), l, instance, strings.Split(os.Getenv(linesVar), "\n"))
+	_, err = r.Exec(context.Background(), l, instance, checking(strings.Split(os.Getenv(linesVar), "\n")...))
 	return fmt.Errorf("the command beside the worker has ended: %w", err)
 }
 

@@ -37,8 +37,8 @@ func (r *Runtime) Check(_ context.Context, spec pool.Spec) (faults pool.Faults) 
 		path = r.base.path
 	}
 	faults = append(faults, programFaults("worker.command", spec.Worker.Command, path, dir)...)
-	if exec := spec.Health.Exec; exec != nil {
-		faults = append(faults, programFaults("health.exec.command", exec.Command, path, dir)...)
+	for _, errand := range spec.Errands() {
+		faults = append(faults, programFaults(errand.Path, errand.Words, path, dir)...)
 	}
 	return faults
 }
