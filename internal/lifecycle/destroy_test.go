@@ -367,3 +367,32 @@ func TestADestroySaysThatForeignInstancesRunOn(t *testing.T) {
 		require.Empty(t, s.m.Foreign(t.Context()))
 	})
 }
+
+// A hook that fails is run again until it succeeds, and says so once.
+func TestADrainGoesOnWhenItsHookHasSucceeded(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(1, draining(time.Minute, pool.OnTimeoutTerminate), func(sp *pool.Spec) {
+			sp.Drain.Hook = &pool.DrainHook{Exec: &pool.ExecProbe{Command: []string{"leave"}}}
+		})).Pool.UID
+		id := s.living("web")[0].ID
+		s.world.sicken(id, "not yet")
+		done := s.destroy("web")
+		s.pass(20 * time.Second)
+		require.Equal(t, pool.WorkerDraining, s.worker(id).State)
+		require.Contains(t, s.worker(id).Reason, "cannot tell it that it drains: the command exited with code 1: not yet")
+		s.world.sicken(id, "no, not yet")
+		s.pass(10 * time.Second)
+		require.Contains(t, s.worker(id).Reason, "no, not yet")
+		s.world.sicken(id, "")
+		s.pass(2 * time.Second)
+		require.NotContains(t, s.world.running(), id)
+		s.succeeds(done)
+		troubles := 0
+		for _, e := range s.events(uid) {
+			if e.Type == pool.EventWorkerTrouble {
+				troubles++
+			}
+		}
+		require.Equal(t, 1, troubles)
+	})
+}

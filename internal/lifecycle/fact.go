@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
@@ -86,9 +87,14 @@ func (d *draft) take(f fact) {
 	case factVerdict:
 		d.verdict(w, f)
 	case factTrouble:
-		if w.Reason != f.text {
-			w.Reason, d.changed[w.ID] = f.text, true
+		if w.Reason == f.text {
+			return
 		}
+		// What cannot be done is an event; that it still cannot, maybe for another reason, is none.
+		if what, _, _ := strings.Cut(f.text, ":"); !strings.HasPrefix(w.Reason, what) {
+			d.note(pool.EventWorkerTrouble, w.ID, f.text)
+		}
+		w.Reason, d.changed[w.ID] = f.text, true
 	}
 }
 

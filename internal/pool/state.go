@@ -170,6 +170,7 @@ const (
 	EventWorkerStopped      EventType = "worker.stopped"
 	EventWorkerFailed       EventType = "worker.failed"
 	EventWorkerFinished     EventType = "worker.finished"
+	EventWorkerTrouble      EventType = "worker.trouble"
 	EventWorkerCordoned     EventType = "worker.cordoned"
 	EventWorkerUncordoned   EventType = "worker.uncordoned"
 	EventWorkerExtended     EventType = "worker.extended"
