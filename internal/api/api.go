@@ -115,6 +115,30 @@ type RegisteredPool struct {
 	Endpoints []Endpoint        `json:"endpoints"`
 }
 
+// RegistryComplete is told by a watch of the registry once it has told all pools.
+type RegistryComplete struct {
+	Pools int `json:"pools" doc:"How many there are"`
+}
+
+// PoolGone is told by a watch of the registry when a pool is being destroyed.
+type PoolGone struct {
+	UID  string `json:"uid"`
+	Name string `json:"name"`
+}
+
+// StillThere is told by a watch when there is nothing else to tell.
+type StillThere struct {
+	Time time.Time `json:"time"`
+}
+
+// The names of what a watch of the registry tells.
+const (
+	EventPool     = "pool"
+	EventComplete = "complete"
+	EventGone     = "gone"
+	EventAlive    = "alive"
+)
+
 // Endpoint is a worker that serves: ready, healthy, neither draining nor cordoned.
 type Endpoint struct {
 	WorkerID string         `json:"worker_id"`

@@ -55,6 +55,10 @@ l_2  waiting  -       job 2   2026-05-06T12:00:00Z  2026-05-06T12:01:00Z
 		"registry": `POOL  WORKER  HOST  PORTS      LEASED  SLOTS
 web   w_1     h1    http=4000  1       2
 `,
+		"registry --watch": `POOL  WORKER  HOST  PORTS      LEASED  SLOTS
+web   w_1     h1    http=4000  1       2
+POOL  WORKER  HOST  PORTS  LEASED  SLOTS
+`,
 		"worker logs web w_1":               "log of web w_1\n",
 		"worker logs web w_1 --max-bytes 3": "log",
 		"worker logs web w_1 --output json": "{\n  \"log\": \"log of web w_1\\n\"\n}\n",

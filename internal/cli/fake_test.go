@@ -267,6 +267,15 @@ func (f *fakeManager) Registry(context.Context) (api.Registry, error) {
 	}}}}, nil
 }
 
+// WatchRegistry tells the registry twice.
+func (f *fakeManager) WatchRegistry(ctx context.Context, changed func(api.Registry) error) error {
+	r, _ := f.Registry(ctx)
+	if err := changed(r); err != nil {
+		return err
+	}
+	return changed(api.Registry{Pools: []api.RegisteredPool{}})
+}
+
 func (f *fakeManager) Leases(context.Context, string) ([]pool.Lease, error) {
 	return []pool.Lease{
 		{ID: "l_1", State: pool.LeaseHeld, WorkerID: "w_1", Holder: "job 1", CreatedAt: noon, GrantedAt: noon, ExpiresAt: noon.Add(time.Minute)},

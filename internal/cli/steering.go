@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -140,7 +141,8 @@ func (s *session) workerDrain() *cobra.Command {
 }
 
 func (s *session) registry() *cobra.Command {
-	return &cobra.Command{
+	watch := false
+	cmd := &cobra.Command{
 		Use:   "registry",
 		Short: "List the workers that serve, pool by pool, as schedulers see them",
 		Args:  cobra.NoArgs,
@@ -149,19 +151,29 @@ func (s *session) registry() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			show := func(r api.Registry) error {
+				return s.print(cmd, r, func() *table { return registryTable(r) })
+			}
+			if watch {
+				return m.WatchRegistry(cmd.Context(), show)
+			}
 			r, err := m.Registry(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return s.print(cmd, r, func() *table {
-				t := &table{header: []string{"POOL", "WORKER", "HOST", "PORTS", "LEASED", "SLOTS"}}
-				for _, p := range r.Pools {
-					for _, e := range p.Endpoints {
-						t.add(p.Name, e.WorkerID, p.Host, ports(e.Ports), e.Leased, e.Slots)
-					}
-				}
-				return t
-			})
+			return show(r)
 		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again whenever it changes, until interrupted")
+	return cmd
+}
+
+func registryTable(r api.Registry) *table {
+	t := &table{header: []string{"POOL", "WORKER", "HOST", "PORTS", "LEASED", "SLOTS"}}
+	for _, p := range r.Pools {
+		for _, e := range p.Endpoints {
+			t.add(p.Name, e.WorkerID, p.Host, ports(e.Ports), e.Leased, e.Slots)
+		}
+	}
+	return t
 }

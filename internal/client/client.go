@@ -78,6 +78,8 @@ type Manager interface {
 	// DrainWorker replaces a worker; without a replacement the pool gets smaller by one.
 	DrainWorker(ctx context.Context, name, workerID string, replace bool, c Change) (api.Accepted, error)
 	Registry(ctx context.Context) (api.Registry, error)
+	// WatchRegistry tells the registry as it is, and again whenever it has changed, until it errs.
+	WatchRegistry(ctx context.Context, changed func(api.Registry) error) error
 	// Acquire claims a slot and returns once it is held. While none is free it waits in the queue, as long as
 	// ctx allows; a wait that is given up frees its place. It survives restarts of the manager.
 	Acquire(ctx context.Context, want api.LeaseRequest) (api.LeaseView, error)

@@ -201,6 +201,10 @@ func (c *Client) send(req *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	defer resp.Body.Close()
+	return read(resp)
+}
+
+func read(resp *http.Response) (answer, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return answer{}, fmt.Errorf("read the answer: %w", err)

@@ -255,6 +255,9 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 	for _, id := range d.granted {
 		c.m.waiting.wake(id)
 	}
+	if !d.empty() {
+		c.m.feed.tell(c.uid)
+	}
 	c.rewatch(d)
 	for _, w := range d.workers {
 		if w.State == pool.WorkerStopping && w.Instance.PID == 0 && c.starts.withdraw(w.ID) {

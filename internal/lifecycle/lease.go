@@ -55,6 +55,9 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 	if err != nil {
 		return api.LeaseView{}, err
 	}
+	if l.PoolUID != "" {
+		m.feed.tell(l.PoolUID)
+	}
 	if l.WorkerID != "" && limited {
 		m.nudge(l.PoolUID) // the worker may have had its last lease
 	}
@@ -365,14 +368,18 @@ func (m *Manager) leasesMoved(served []string, ended ...pool.Lease) {
 		m.waiting.wake(id)
 	}
 	for _, l := range ended {
-		if l.WorkerID != "" {
+		switch {
+		case l.WorkerID != "":
 			m.nudge(l.PoolUID)
+		case l.PoolUID != "":
+			m.feed.tell(l.PoolUID) // it waits no more
 		}
 	}
 }
 
 // nudge has a pool's controller look at its workers again.
 func (m *Manager) nudge(poolUID string) {
+	m.feed.tell(poolUID)
 	m.mu.Lock()
 	c := m.controllers[poolUID]
 	m.mu.Unlock()

@@ -45,6 +45,7 @@ type Manager struct {
 	config  Config
 	health  *health.Scheduler
 	waiting waiting
+	feed    feed
 	claims  claims
 	targets targets
 	clock   *clock
@@ -130,6 +131,7 @@ func (m *Manager) tell(poolUID string, f fact) {
 
 // wake has the pool's controller read its pool again; a new pool gets its controller here.
 func (m *Manager) wake(p pool.Pool) {
+	m.feed.tell(p.UID)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.controllers[p.UID]; c != nil {

@@ -2,6 +2,9 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
+	"reflect"
+	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -30,6 +33,94 @@ func (m *Manager) Registry(ctx context.Context) (r api.Registry, err error) {
 		return nil
 	})
 	return r, err
+}
+
+// What paces a watch of the registry.
+const (
+	// watchPause is between two looks at the store: what changes meanwhile is told as one change.
+	watchPause = 100 * time.Millisecond
+	// watchAlive is how long a watch is silent at most.
+	watchAlive = 15 * time.Second
+)
+
+// WatchRegistry tells every pool of the registry, then that these were all, and from then on every pool that
+// is not as it was told, or is gone: api.RegisteredPool, api.RegistryComplete, api.PoolGone, and api.StillThere
+// when there is nothing else to tell for a while. It ends with ctx, with the manager, or when tell errs.
+func (m *Manager) WatchRegistry(ctx context.Context, tell func(any) error) error {
+	w, leave := m.feed.join()
+	defer leave()
+	all, err := m.Registry(ctx)
+	if err != nil {
+		return err
+	}
+	told := map[string]api.RegisteredPool{}
+	for _, p := range all.Pools {
+		told[p.UID] = p
+		if err := tell(p); err != nil {
+			return err
+		}
+	}
+	if err := tell(api.RegistryComplete{Pools: len(told)}); err != nil {
+		return err
+	}
+	alive := time.NewTicker(watchAlive)
+	defer alive.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-m.ctx.Done():
+			return refuse(api.ProblemStopping, "the manager is ending")
+		case <-alive.C:
+			if err := tell(api.StillThere{Time: m.config.Now()}); err != nil {
+				return err
+			}
+		case <-w.signal:
+			news, err := m.registryNews(ctx, m.feed.take(w), told)
+			if err != nil {
+				return err
+			}
+			for _, n := range news {
+				if err := tell(n); err != nil {
+					return err
+				}
+			}
+			select {
+			case <-time.After(watchPause):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// registryNews is what of the given pools is not as it was told, and notes it as told.
+func (m *Manager) registryNews(ctx context.Context, poolUIDs map[string]bool, told map[string]api.RegisteredPool) (news []any, err error) {
+	err = m.config.Store.View(ctx, func(read store.Reader) error {
+		for uid := range poolUIDs {
+			before, known := told[uid]
+			p, err := read.Pool(uid)
+			if errors.Is(err, store.ErrNotFound) || err == nil && (p.Phase == pool.PhaseDeleting || p.Phase == pool.PhaseDestroyed) {
+				if known {
+					delete(told, uid)
+					news = append(news, api.PoolGone{UID: uid, Name: before.Name})
+				}
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			now, err := register(read, p)
+			if err != nil {
+				return err
+			}
+			if !reflect.DeepEqual(before, now) {
+				told[uid] = now
+				news = append(news, now)
+			}
+		}
+		return nil
+	})
+	return news, err
 }
 
 func register(read store.Reader, p pool.Pool) (api.RegisteredPool, error) {

@@ -1,6 +1,9 @@
 package lifecycle_test
 
 import (
+	"context"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,5 +88,60 @@ func TestOneWorkerIsDrainedByHand(t *testing.T) {
 			require.NotContains(t, s.world.running(), busy.WorkerID)
 			require.Equal(t, int64(2), *s.view("web").Spec.Size)
 		})
+	})
+}
+
+func TestAWatchOfTheRegistryTellsWhatMoves(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(2, probed))
+		ctx, leave := context.WithCancel(t.Context())
+		var mu sync.Mutex
+		var told []string
+		ended := make(chan error, 1)
+		go func() {
+			ended <- s.m.WatchRegistry(ctx, func(news any) error {
+				mu.Lock()
+				defer mu.Unlock()
+				switch n := news.(type) {
+				case api.RegisteredPool:
+					leased := 0
+					for _, e := range n.Endpoints {
+						leased += e.Leased
+					}
+					told = append(told, fmt.Sprintf("%s %d endpoints %d leased %d waiting", n.Name, len(n.Endpoints), leased, n.Waiting))
+				case api.PoolGone:
+					told = append(told, n.Name+" is gone")
+				default:
+					told = append(told, fmt.Sprintf("%T", news))
+				}
+				return nil
+			})
+		}()
+		news := func() (taken []string) {
+			s.pass(time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			taken, told = told, nil
+			return taken
+		}
+		require.Equal(t, []string{"web 2 endpoints 0 leased 0 waiting", "api.RegistryComplete"}, news())
+		first, second := s.leased("web", "a"), s.leased("web", "b")
+		require.Contains(t, news(), "web 2 endpoints 2 leased 0 waiting")
+		waiting := s.ask("web", "c")
+		require.Equal(t, []string{"web 2 endpoints 2 leased 1 waiting"}, news())
+		s.release(waiting)
+		require.Equal(t, []string{"web 2 endpoints 2 leased 0 waiting"}, news())
+		_, err := s.m.Cordon(t.Context(), asChange, "web", first.WorkerID, true)
+		require.NoError(t, err)
+		require.Equal(t, []string{"web 1 endpoints 1 leased 0 waiting"}, news())
+		s.release(first)
+		s.release(second)
+		require.Equal(t, []string{"web 1 endpoints 0 leased 0 waiting"}, news())
+		s.pass(20 * time.Second)
+		require.Equal(t, []string{"api.StillThere"}, news(), "nothing else happened")
+		s.destroy("web")
+		require.Equal(t, []string{"web is gone"}, news())
+		leave()
+		require.ErrorIs(t, <-ended, context.Canceled)
 	})
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"io"
@@ -51,6 +52,24 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+}
+
+// begins is the beginning of an answer that does not end, up to the line that the text is in.
+func (c caller) begins(path, text string) reply {
+	c.t.Helper()
+	ctx, leave := context.WithCancel(c.t.Context())
+	defer leave()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://manager"+path, nil)
+	require.NoError(c.t, err)
+	got, err := c.client.Do(r)
+	require.NoError(c.t, err)
+	defer got.Body.Close()
+	var body strings.Builder
+	for lines := bufio.NewScanner(got.Body); !strings.Contains(body.String(), text); {
+		require.True(c.t, lines.Scan(), "the answer ended: %s", body.String())
+		body.WriteString(lines.Text() + "\n")
+	}
+	return reply{c.t, got.StatusCode, got.Header, body.String()}
 }
 
 func (c caller) try(ctx context.Context, method, path, body string) (reply, error) {

@@ -88,7 +88,7 @@ func TestTheAPIIsDescribedInOpenAPI31(t *testing.T) {
 		"GET /v1/pools/{pool}/events",
 		"GET /v1/pools/{pool}/leases",
 		"POST /v1/pools/{pool}:pause", "POST /v1/pools/{pool}:resume", "POST /v1/pools/{pool}:promote", "POST /v1/pools/{pool}:abort",
-		"POST /v1/pools:plan", "POST /v1/pools/{pool}:revert", "GET /v1/registry", "GET /v1/registry/targets",
+		"POST /v1/pools:plan", "POST /v1/pools/{pool}:revert", "GET /v1/registry", "GET /v1/registry:watch", "GET /v1/registry/targets",
 		"POST /v1/pools/{pool}/workers/{worker}:cordon", "POST /v1/pools/{pool}/workers/{worker}:uncordon",
 		"POST /v1/pools/{pool}/workers/{worker}:extend", "POST /v1/pools/{pool}/workers/{worker}:drain",
 		"POST /v1/leases",

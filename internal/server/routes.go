@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/sse"
 )
 
 // routes registers every route of the API and returns its description.
@@ -31,6 +32,10 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 	post(a, "/v1/pools/{pool}:revert", "revertPool", "Change a pool to the template and contract of one of its revisions", s.revert)
 
 	get(a, "/v1/registry", "readRegistry", "The pools that live, with the workers that serve", s.registry)
+	sse.Register(a, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/registry:watch", OperationID: "watchRegistry",
+		Summary: "The same as server-sent events: every pool, that these were all, and then each that changed or is gone",
+	}, registryEvents, s.watchRegistry)
 	get(a, "/v1/registry/targets", "readTargets", "The same as Prometheus's HTTP service discovery reads it", s.targets)
 
 	steer(a, "/v1/pools/{pool}/workers/{worker}:cordon", "cordonWorker", "Keep a worker from getting new leases", s.cordon(true))

@@ -87,6 +87,9 @@ func TestEveryRouteDoesWhatItIsFor(t *testing.T) {
 	require.Equal(t, "web", registry.Pools[0].Name)
 	require.Len(t, registry.Pools[0].Endpoints, 2)
 	require.Len(t, as[[]api.Targets](route("readTargets").get("/v1/registry/targets").ok(http.StatusOK)), 2*len(workers[0].Instance.Ports))
+	watched := route("watchRegistry").begins("/v1/registry:watch", "event: complete")
+	require.Equal(t, "text/event-stream", watched.header.Get("Content-Type"))
+	require.Contains(t, watched.body, "event: pool\ndata: {\"uid\":\""+uid+`","name":"web"`)
 	one := "/v1/pools/web/workers/" + workers[0].ID
 	require.True(t, as[pool.Worker](route("cordonWorker").do("POST", one+":cordon", "").ok(http.StatusOK)).Cordoned)
 	require.Len(t, as[api.Registry](s.local.get("/v1/registry")).Pools[0].Endpoints, 1, "a cordoned worker takes no leases")

@@ -6,6 +6,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/danielgtaylor/huma/v2/sse"
+
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -85,6 +87,19 @@ func (s *Server) drainWorker(ctx context.Context, in *drainInput) (*acceptedOutp
 	replace := in.Body.Replace == nil || *in.Body.Replace
 	done, err := s.config.Manager.DrainWorker(ctx, in.request(ctx, "drain", in.Worker, fmt.Sprint(replace)), in.Pool, in.Worker, replace)
 	return s.accepted(ctx, done, err)
+}
+
+// registryEvents are what a watch of the registry tells, by their names.
+var registryEvents = map[string]any{
+	api.EventPool: api.RegisteredPool{}, api.EventComplete: api.RegistryComplete{}, api.EventGone: api.PoolGone{}, api.EventAlive: api.StillThere{},
+}
+
+// watchRegistry ends when the client leaves, or the manager; whoever is still there connects again.
+func (s *Server) watchRegistry(ctx context.Context, _ *struct{}, send sse.Sender) {
+	err := s.config.Manager.WatchRegistry(ctx, func(news any) error { return send.Data(news) })
+	if err != nil && ctx.Err() == nil {
+		s.config.Logger.Debug("a watch of the registry has ended", "error", err)
+	}
 }
 
 type registryOutput struct{ Body api.Registry }
