@@ -21,6 +21,8 @@ type Config struct {
 	Probe func(ctx context.Context, t Target) error
 	// Report is told every change of a verdict, and of what keeps a worker from its first, one after the other. While it takes its time, probes go on.
 	Report func(Verdict)
+	// Now is the clock that Target.StartedAt was read from; nil: the machine's.
+	Now func() time.Time
 	// Random spreads the probes: a number in [0, 1), from any goroutine. nil means a good one.
 	Random func() float64
 	// Concurrency bounds the probes under way at once. 0 means a good one.
@@ -47,6 +49,9 @@ func NewScheduler(config Config) *Scheduler {
 	if config.Random == nil {
 		config.Random = rand.Float64
 	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
 	if config.Concurrency <= 0 {
 		config.Concurrency = defaultConcurrency
 	}
@@ -67,7 +72,7 @@ func (s *Scheduler) Watch(t Target) {
 	defer s.mu.Unlock()
 	// From now on its age grows with the monotonic clock: a step of the other one must not end its start period.
 	now := time.Now()
-	t.StartedAt = now.Add(-now.Sub(t.StartedAt))
+	t.StartedAt = now.Add(-s.config.Now().Sub(t.StartedAt))
 	w, again := s.targets[t.WorkerID]
 	switch {
 	case !again:

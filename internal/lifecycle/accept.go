@@ -344,6 +344,8 @@ func takesOver(by, older pool.Operation) bool {
 		return true
 	case older.Kind == pool.OperationCreate, older.Change == pool.ChangeRolling, by.Kind == pool.OperationDrain:
 		return false
+	case older.WorkerID != "":
+		return false // it says who goes
 	}
 	return by.Kind == older.Kind && (by.Kind == pool.OperationResize || by.Change == pool.ChangeNone)
 }

@@ -130,6 +130,14 @@ func (m *Manager) decided(ctx context.Context, name string) error {
 	}
 }
 
+// note logs that a pool could not be claimed. Whoever asked is answered all the same: a creation that is repeated
+// attaches to an unclaimed pool.
+func (m *Manager) note(claim error) {
+	if claim != nil {
+		m.config.Logger.Warn("cannot note that a pool's creator knows of it", "error", claim)
+	}
+}
+
 // learned claims the pool of an operation whose outcome was told to who waited for it, if that was its creator.
 func (m *Manager) learned(ctx context.Context, o pool.Operation) error {
 	var p pool.Pool

@@ -7,10 +7,14 @@ import (
 )
 
 // clock is the manager's time. It runs with the monotonic clock from the moment it was made, so that a step
-// of the machine's clock moves no deadline. And it knows since when the manager has been there without a
-// break: what passed before, nobody could answer, so nobody's time to live or to drain ends because of it.
+// of the machine's clock moves no deadline. Only when it has fallen behind, because the machine slept or its
+// clock was set ahead, it follows, and that is a break. And it knows since when the manager has been there
+// without a break: what passed before, nobody could answer, so nobody's time to live or to drain ends because
+// of it.
 type clock struct {
-	source func() time.Time // nil: the monotonic clock
+	source func() time.Time     // what the time is, for those who have it made up; nil: as below
+	wall   func() time.Time     // what the machine says
+	passed func() time.Duration // monotonic time since the clock was made
 
 	mu    sync.Mutex
 	begun time.Time
@@ -26,7 +30,14 @@ const (
 )
 
 func newClock(source func() time.Time) *clock {
-	c := &clock{source: source, begun: time.Now()}
+	begun := time.Now()
+	return startClock(&clock{
+		source: source, wall: time.Now, passed: func() time.Duration { return time.Since(begun) },
+	})
+}
+
+func startClock(c *clock) *clock {
+	c.begun = c.wall().Round(0)
 	c.beat = c.time()
 	c.since = c.beat
 	return c
@@ -36,7 +47,7 @@ func (c *clock) time() time.Time {
 	if c.source != nil {
 		return c.source()
 	}
-	return c.begun.Add(time.Since(c.begun)).Round(0) // the wall time of the start and the monotonic time since
+	return c.begun.Add(c.passed())
 }
 
 // run keeps the clock beating until ctx ends: whoever reads it after a pause of the process finds the break.
@@ -58,6 +69,12 @@ func (c *clock) read() (now, since time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now = c.time()
+	if c.source == nil {
+		if behind := c.wall().Round(0).Sub(now); behind > longBreak {
+			c.begun = c.begun.Add(behind)
+			now = now.Add(behind)
+		}
+	}
 	if now.Sub(c.beat) > longBreak {
 		c.since = now
 	}

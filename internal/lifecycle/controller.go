@@ -203,7 +203,7 @@ func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 				return err
 			}
 		}
-		if err := stillIdle(tx, d.idle); err != nil {
+		if err := errors.Join(stillIdle(tx, d.idle), c.stillOver(tx, d.revoked)); err != nil {
 			return err
 		}
 		if err := tx.PutWorkers(d.rows()...); err != nil {
@@ -265,6 +265,10 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		}
 	}
 	for _, e := range d.effects {
+		if i := d.index(e.worker.ID); e.kind == effectLaunch && (i < 0 || d.workers[i].State != pool.WorkerPending) {
+			c.tell(fact{kind: factLaunchFailed, workerID: e.worker.ID, at: d.now, text: "condemned before it was started"})
+			continue // it was resumed from an earlier manager
+		}
 		if !c.mayTry(e, d.now) {
 			continue
 		}

@@ -27,7 +27,11 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 	var l pool.Lease
 	limited := false
 	err := m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
-		if l, err = answeredLease(tx, by); !errors.Is(err, store.ErrNotFound) {
+		if l, err = answeredLease(tx, by); err == nil && l.State == pool.LeaseWaiting { // it is asked for again
+			l.ExpiresAt = m.config.Now().Add(atMost + l.TTL.Std())
+			return tx.PutLease(l)
+		}
+		if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		pools, err := wanted(tx, want)
@@ -111,7 +115,7 @@ func wanted(tx store.Reader, want Want) ([]pool.Pool, error) {
 // seat gives a new lease a slot, if one is free and nobody waits for it.
 func (m *Manager) seat(tx store.Writer, l *pool.Lease, pools []pool.Pool) error {
 	for _, p := range pools {
-		if _, err := nextWaiting(tx, p); !errors.Is(err, store.ErrNotFound) {
+		if _, err := tx.NextWaiting(p); !errors.Is(err, store.ErrNotFound) {
 			if err != nil {
 				return err
 			}
@@ -148,7 +152,7 @@ func (m *Manager) spend(tx store.Writer, p pool.Pool, w pool.Worker) error {
 // It is called wherever a slot may have become free, in the same transaction.
 func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []string, err error) {
 	for p.Phase != pool.PhaseDeleting && p.Phase != pool.PhaseDestroyed {
-		l, err := nextWaiting(tx, p)
+		l, err := tx.NextWaiting(p)
 		if errors.Is(err, store.ErrNotFound) {
 			break
 		}
@@ -169,30 +173,6 @@ func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []string, err erro
 		served = append(served, l.ID)
 	}
 	return served, nil
-}
-
-// nextWaiting is the oldest claim that a slot of the pool would serve; ErrNotFound if there is none.
-func nextWaiting(tx store.Reader, p pool.Pool) (first pool.Lease, err error) {
-	own, err := tx.WaitingLeases(p.UID, 1)
-	if err != nil {
-		return first, err
-	}
-	open, err := tx.WaitingLeases("", 0)
-	if err != nil {
-		return first, err
-	}
-	for _, l := range append(own, open...) {
-		if !l.Wants(p) {
-			continue
-		}
-		if earlier := cmp.Or(l.CreatedAt.Compare(first.CreatedAt), cmp.Compare(l.ID, first.ID)) < 0; first.ID == "" || earlier {
-			first = l
-		}
-	}
-	if first.ID == "" {
-		return first, store.ErrNotFound
-	}
-	return first, nil
 }
 
 // Lease shows a living lease; one that waits keeps its place, and its slot is waited for, at most for the
@@ -345,9 +325,9 @@ func (m *Manager) Leases(ctx context.Context, ref string, limit int) (leases []p
 		if err != nil {
 			return err
 		}
-		open, err := r.WaitingLeases("", limit)
+		open, err := r.WaitingLeases("", 0)
 		open = slices.DeleteFunc(open, func(l pool.Lease) bool { return !l.Wants(p) })
-		leases = slices.Concat(held, waiting, open)
+		leases = slices.Concat(held, waiting, open[:min(len(open), limit)])
 		slices.SortStableFunc(leases[len(held):], func(a, b pool.Lease) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		return err
 	})

@@ -23,6 +23,8 @@ const (
 	leaseAge = time.Hour
 	// lookEvery bounds the time between two looks for leases that are due: no lease lives shorter.
 	lookEvery = 5 * time.Second
+	// pruneEvery is how often those that ended are forgotten at least.
+	pruneEvery = 10 * time.Minute
 	// dueAtOnce bounds how many leases end in one transaction.
 	dueAtOnce = 256
 )
@@ -51,7 +53,7 @@ func (m *Manager) expireDue(ctx context.Context) (next time.Time, err error) {
 	now, since := m.clock.read()
 	next = now.Add(lookEvery)
 	due := func(r store.Reader) (over []pool.Lease, err error) {
-		soon, err := r.DueLeases(next, dueAtOnce)
+		soon, err := r.DueLeases(next, since, dueAtOnce)
 		for _, l := range soon {
 			// After a break everybody has at least one more time to live.
 			switch at := later(l.ExpiresAt, since.Add(l.TTL.Std())); {
@@ -68,9 +70,10 @@ func (m *Manager) expireDue(ctx context.Context) (next time.Time, err error) {
 		over, err = due(r)
 		return err
 	})
-	if err != nil || len(over) == 0 {
+	if err != nil || len(over) == 0 && now.Before(m.pruned.Add(pruneEvery)) {
 		return next, err
 	}
+	m.pruned = now
 	var served []string
 	err = m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		if over, err = due(tx); err != nil {
@@ -154,6 +157,24 @@ func stillIdle(tx store.Reader, ids []string) error {
 			return err
 		case w.Leased > 0:
 			return errStale
+		}
+	}
+	return nil
+}
+
+// stillOver makes sure that workers which are stopped although they are busy have not got more time meanwhile.
+func (c *controller) stillOver(tx store.Reader, ids []string) error {
+	for _, id := range ids {
+		i := slices.IndexFunc(c.state.workers, func(w pool.Worker) bool { return w.ID == id })
+		if i < 0 {
+			continue // not even journaled yet
+		}
+		w, err := tx.Worker(id)
+		if err == nil && !w.ExtendedTo.Equal(c.state.workers[i].ExtendedTo) {
+			err = errStale
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -361,3 +362,37 @@ func TestAClaimThatNobodyAsksForGetsNoSlotOfALeaseThatEndsAtTheSameTime(t *testi
 		s.leased("web", "c")
 	})
 }
+
+func TestAClaimThatIsAskedForAgainKeepsItsPlace(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(0, func(sp *pool.Spec) { sp.Leases.TTL = pool.Duration(5 * time.Second) }))
+		request := lifecycle.Request{Author: "user:scheduler", Key: "k", Fingerprint: "f"}
+		ask := func() (l api.LeaseView) {
+			ctx, leave := context.WithTimeout(t.Context(), 28*time.Second) // the connection is lost
+			defer leave()
+			_, err := s.m.Acquire(ctx, request, lifecycle.Want{Pool: "web"}, 30*time.Second)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			return l
+		}
+		for range 5 {
+			ask()
+		}
+		l, err := s.m.Acquire(t.Context(), request, lifecycle.Want{Pool: "web"}, 0)
+		require.NoError(t, err)
+		require.Equal(t, pool.LeaseWaiting, l.State)
+	})
+}
+
+func TestLeasesThatEndedAreForgottenAlsoWhenNoneExpires(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(1))
+		l := s.leased("web", "a")
+		s.release(l)
+		s.pass(leaseMemory + 15*time.Minute)
+		_, err := s.m.Renew(t.Context(), l.ID)
+		refused(t, err, api.ProblemNotFound)
+	})
+}
+
+// leaseMemory is how long a manager remembers how a lease ended.
+const leaseMemory = time.Hour

@@ -49,6 +49,7 @@ type Manager struct {
 	claims  claims
 	targets targets
 	clock   *clock
+	pruned  time.Time // when leases that had ended were last forgotten
 
 	mu          sync.Mutex
 	controllers map[string]*controller
@@ -80,9 +81,9 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if config.Plan == nil {
 		config.Plan = planner.Plan
 	}
-	m := &Manager{config: config, clock: c, controllers: map[string]*controller{}}
+	m := &Manager{config: config, clock: c, pruned: c.now(), controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
-	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random})
+	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random, Now: config.Now})
 	if err := m.recover(ctx); err != nil {
 		m.Close()
 		return nil, err
@@ -100,7 +101,8 @@ func (m *Manager) Close() {
 	m.owners.Wait()
 }
 
-// route hands the ends of instances to their controllers.
+// route hands the ends of instances to their controllers. They happened now: by the machine's clock, which a step
+// moves, they could be ahead of the manager's time, or behind what came before.
 func (m *Manager) route() {
 	for {
 		select {
@@ -110,14 +112,14 @@ func (m *Manager) route() {
 			if !ok {
 				return
 			}
-			m.tell(e.PoolUID, fact{kind: factEnded, workerID: e.WorkerID, at: e.At, exit: e.Exit})
+			m.tell(e.PoolUID, fact{kind: factEnded, workerID: e.WorkerID, at: m.config.Now(), exit: e.Exit})
 		}
 	}
 }
 
 // report hands verdicts to their controllers.
 func (m *Manager) report(v health.Verdict) {
-	m.tell(v.PoolUID, fact{kind: factVerdict, workerID: v.WorkerID, at: v.At, health: v.Health, text: v.Reason})
+	m.tell(v.PoolUID, fact{kind: factVerdict, workerID: v.WorkerID, at: m.config.Now(), health: v.Health, text: v.Reason})
 }
 
 func (m *Manager) tell(poolUID string, f fact) {

@@ -25,7 +25,7 @@ func (m *Manager) Pool(ctx context.Context, ref string) (pool.View, error) {
 	})
 	if err == nil && IsUID(ref) && !v.Claimed {
 		v.Claimed = true
-		err = m.claim(ctx, v.UID)
+		m.note(m.claim(ctx, v.UID))
 	}
 	return v, err
 }
@@ -133,8 +133,7 @@ func (m *Manager) Events(ctx context.Context, ref string, after int64, limit int
 // Count is the number of pools that are not destroyed.
 func (m *Manager) Count(ctx context.Context) (n int, err error) {
 	err = m.config.Store.View(ctx, func(r store.Reader) error {
-		pools, err := r.Pools(store.Page{})
-		n = len(pools)
+		n, err = r.CountPools()
 		return err
 	})
 	return n, err
@@ -151,7 +150,8 @@ func (m *Manager) Operation(ctx context.Context, id string, atMost time.Duration
 	if err != nil || !o.Phase.Ended() {
 		return o, err
 	}
-	return o, m.learned(ctx, o)
+	m.note(m.learned(ctx, o))
+	return o, nil
 }
 
 func (m *Manager) await(ctx context.Context, id string, atMost time.Duration) (o pool.Operation, err error) {

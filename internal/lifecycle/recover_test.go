@@ -396,3 +396,65 @@ func TestAnOldWorkerKeepsItsContractAlsoWhenTheTemplateChangesBeforeTheFirstStep
 		require.Equal(t, 5*time.Second, w.StoppingAt.Sub(w.DrainingAt))
 	})
 }
+
+// A worker that finishes on its signal is in its drain, and has the whole of it after a break.
+func TestAWorkerThatFinishesOnItsSignalOutlivesABreak(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{work: 5 * time.Hour} }
+		with := []func(*pool.Spec){draining(time.Hour, pool.OnTimeoutTerminate), func(sp *pool.Spec) { sp.Drain.SignalAt = pool.SignalStart }}
+		s.created(spec(1, with...))
+		id := s.living("web")[0].ID
+		s.change(spec(0, with...))
+		s.pass(30 * time.Minute)
+		s.away(40 * time.Minute)
+		s.pass(59 * time.Minute)
+		require.Contains(t, s.world.running(), id, "it works, and its drain is not over")
+		s.pass(2 * time.Minute)
+		require.NotContains(t, s.world.running(), id)
+	})
+}
+
+// A destroy may be accepted before a launch that an earlier manager journaled is made up for.
+func TestALaunchOfAnEarlierManagerIsNotMadeUpForWhenItIsNotWantedAnyMore(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		uid := s.created(spec(1)).Pool.UID
+		s.close()
+		s.write(func(tx store.Writer) error {
+			p, err := tx.Pool(uid)
+			require.NoError(t, err)
+			require.NoError(t, tx.PutWorkers(pool.Worker{
+				ID: "w_journaled", PoolUID: uid, State: pool.WorkerPending, Health: pool.HealthUnknown, Revision: 1,
+				TemplateHash: p.Target(), CreatedAt: time.Now(),
+			}))
+			o := pool.Operation{
+				ID: "op_destroy", PoolUID: uid, PoolName: "web", Kind: pool.OperationDelete, Phase: pool.OperationRunning,
+				Generation: p.Generation + 1, Author: author, CreatedAt: time.Now(),
+			}
+			p.Phase, p.OperationID, p.Generation = pool.PhaseDeleting, o.ID, o.Generation
+			return errors.Join(tx.UpdatePool(p), tx.PutOperation(o))
+		})
+		launched := false
+		s.gate = func(call string) (before, after error) {
+			launched = launched || call == "launch"
+			return nil, nil
+		}
+		s.open()
+		s.pass(time.Minute)
+		require.False(t, launched)
+		require.Empty(t, s.world.running())
+		require.True(t, s.worker("w_journaled").State.Ended())
+	})
+}
+
+// The manager's time runs by itself: the machine's may be hours ahead of it.
+func TestAManagerWhoseTimeIsBehindTheMachinesHealsAndCreates(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.close()
+		s.now = func() time.Time { return time.Now().Add(-time.Hour) }
+		s.open()
+		s.created(spec(2, probed, deadline(time.Minute)))
+		s.world.crash(s.living("web")[0].ID)
+		s.pass(5 * time.Second)
+		require.Equal(t, 2, s.view("web").Status.Available)
+	})
+}

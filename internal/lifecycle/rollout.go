@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,23 +87,23 @@ func (m *Manager) Pause(ctx context.Context, by Request, ref string, yes bool) (
 		if err != nil {
 			return "", "", err
 		}
-		waits := false
+		waits := slices.ContainsFunc(running, func(o pool.Operation) bool { return o.Phase == pool.OperationPaused })
+		if p.Paused == yes && (yes || !waits) {
+			return "", "", nil // it is so already
+		}
 		for _, o := range running {
-			waits = waits || o.Phase == pool.OperationPaused
 			switch {
-			case yes && o.Phase != pool.OperationReverting:
+			case !yes:
+				o.Deadline = time.Time{} // no time has run
+				if o.Phase == pool.OperationPaused {
+					o.Phase, o.Reason = pool.OperationRunning, ""
+				}
+			case o.Phase == pool.OperationRunning, o.Phase == pool.OperationAwaiting:
 				o.Phase, o.Reason = pool.OperationPaused, because("paused by "+by.Author, by.Comment)
-			case !yes && o.Phase == pool.OperationPaused:
-				o.Phase, o.Reason, o.Deadline = pool.OperationRunning, "", time.Time{}
-			default:
-				continue
 			}
 			if err := tx.PutOperation(o); err != nil {
 				return "", "", err
 			}
-		}
-		if p.Paused == yes && !(waits && !yes) {
-			return "", "", nil // it is so already
 		}
 		p.Paused = yes
 		if yes {
@@ -210,11 +211,21 @@ func rolloutOf(tx store.Reader, p pool.Pool) (found pool.Operation, err error) {
 // that nothing had to be changed.
 func (m *Manager) steer(ctx context.Context, by Request, ref string, change func(store.Writer, *pool.Pool) (pool.EventType, string, error)) (v pool.View, err error) {
 	var p pool.Pool
+	var running []pool.Operation
 	err = m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		if p, err = find(tx, ref); err != nil {
 			return err
 		}
+		if again, err := answeredSteering(tx, by); again || err != nil {
+			return err
+		}
+		if running, err = tx.RunningOperations(p.UID); err != nil {
+			return err
+		}
 		event, text, err := change(tx, &p)
+		if err == nil {
+			err = m.remember(tx, by, p.UID, m.config.Now())
+		}
 		if err != nil || event == "" {
 			return err
 		}
@@ -230,11 +241,28 @@ func (m *Manager) steer(ctx context.Context, by Request, ref string, change func
 		return v, err
 	}
 	m.wake(p)
-	m.waiting.wake(p.OperationID)
+	for _, o := range running {
+		m.waiting.wake(o.ID)
+	}
 	return v, m.config.Store.View(ctx, func(r store.Reader) (err error) {
 		v, err = m.view(r, p)
 		return err
 	})
+}
+
+// answeredSteering says that a request was carried out before.
+func answeredSteering(tx store.Reader, by Request) (bool, error) {
+	if by.Key == "" {
+		return false, nil
+	}
+	reply, err := tx.IdempotentReply(by.Author, by.Key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return false, nil
+	case err == nil && reply.RequestHash != by.Fingerprint:
+		return false, keyReused(by)
+	}
+	return err == nil, err
 }
 
 // because adds a comment to what was done.

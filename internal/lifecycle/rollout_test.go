@@ -319,6 +319,70 @@ func TestAPausedPoolIsLeftAlone(t *testing.T) {
 	})
 }
 
+// While a pool is paused no time runs, of its way back neither.
+func TestAPauseDoesNotFailTheWayBack(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		with := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), canary(pool.Canary{Promote: pool.PromoteManual})}
+		s.created(spec(3, with...))
+		done := s.change(spec(3, append(with, command("serve", "v2"))...))
+		s.settles(done)
+		s.world.habits = func(runtime.Launch) habit { return habit{warmUp: 20 * time.Second} }
+		_, err := s.m.Abort(t.Context(), asChange, "web")
+		require.NoError(t, err)
+		s.pass(time.Second)
+		_, err = s.m.Pause(t.Context(), asChange, "web", true)
+		require.NoError(t, err)
+		s.pass(time.Hour)
+		_, err = s.m.Pause(t.Context(), asChange, "web", false)
+		require.NoError(t, err)
+		require.Equal(t, pool.OperationCanceled, s.ends(done).Phase)
+	})
+}
+
+func TestASecondPauseChangesNothing(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = onlyOld
+		with := []func(*pool.Spec){probed, deadline(time.Minute), onFailure(pool.OnFailurePause)}
+		uid := s.created(spec(2, with...)).Pool.UID
+		done := s.change(spec(2, append(with, command("serve", "bad"))...))
+		failed := s.settles(done)
+		require.Contains(t, failed.Reason, "no progress")
+		for range 2 {
+			_, err := s.m.Pause(t.Context(), lifecycle.Request{Author: author, Comment: "maintenance"}, "web", true)
+			require.NoError(t, err)
+		}
+		require.Equal(t, failed.Reason, s.operation(done).Reason, "why it waits is still said")
+		pauses := 0
+		for _, e := range s.events(uid) {
+			if e.Type == pool.EventPoolPaused {
+				pauses++
+			}
+		}
+		require.Equal(t, 1, pauses)
+	})
+}
+
+// An answer may be lost, and the request come again.
+func TestARepeatedPromotionIsAnsweredLikeTheFirst(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		with := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), canary(pool.Canary{Promote: pool.PromoteManual})}
+		s.created(spec(3, with...))
+		done := s.change(spec(3, append(with, command("serve", "v2"))...))
+		s.settles(done)
+		request := lifecycle.Request{Author: author, Key: "k", Fingerprint: "promote"}
+		for range 2 {
+			_, err := s.m.Promote(t.Context(), request, "web")
+			require.NoError(t, err)
+		}
+		s.succeeds(done)
+		_, err := s.m.Promote(t.Context(), request, "web")
+		require.NoError(t, err)
+		request.Fingerprint = "abort"
+		_, err = s.m.Abort(t.Context(), request, "web")
+		refused(t, err, api.ProblemKeyReused)
+	})
+}
+
 func TestAPoolIsRevertedToAnyRevision(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.created(spec(2))
@@ -359,13 +423,18 @@ func TestWorkersAreReplacedWhenTheyAreWorn(t *testing.T) {
 			s.release(first)
 			second := s.leased("web", "b")
 			require.Equal(t, first.WorkerID, second.WorkerID)
-			s.pass(5 * time.Second)
-			third := s.leased("web", "c")
-			require.NotEqual(t, first.WorkerID, third.WorkerID, "its successor has taken over")
-			require.Contains(t, s.world.running(), first.WorkerID, "it is busy")
+			third := s.ask("web", "c")
+			for range 20 { // longer than a drain may take
+				s.pass(30 * time.Second)
+				s.renew(second)
+				s.renew(third)
+			}
+			require.Equal(t, pool.WorkerReady, s.worker(first.WorkerID).State, "its last job has all the time that it needs")
 			s.release(second)
 			s.pass(5 * time.Second)
 			require.NotContains(t, s.world.running(), first.WorkerID)
+			require.Equal(t, pool.LeaseHeld, s.lease(third.ID).State)
+			require.NotEqual(t, first.WorkerID, s.lease(third.ID).WorkerID, "its successor has taken over")
 		})
 	})
 }

@@ -29,6 +29,7 @@ type stage struct {
 	gate    func(call string) (before, after error) // of the runtimes; nil: open
 	ids     int
 	plan    func(planner.World) planner.Result // nil: the planner's
+	now     func() time.Time                   // nil: the manager's own
 	// realProbes: workers are asked by the manager's own prober instead of the world's.
 	realProbes bool
 	uids       map[string]bool // of the pools that were created
@@ -79,7 +80,7 @@ func (s *stage) tryOpen() (err error) {
 	}
 	config := lifecycle.Config{
 		Store: s.journal, Runtime: s.runtime, Logger: hclog.NewNullLogger(), Host: testHost,
-		NewID: s.newID, Probe: s.world.probe, Plan: s.plan,
+		NewID: s.newID, Probe: s.world.probe, Plan: s.plan, Now: s.now,
 	}
 	if s.realProbes {
 		config.Probe = nil
@@ -100,6 +101,14 @@ func (s *stage) close() {
 	if s.m != nil {
 		s.m.Close()
 	}
+}
+
+// away lets time pass without a manager.
+func (s *stage) away(d time.Duration) {
+	s.t.Helper()
+	s.close()
+	<-time.After(d)
+	s.open()
 }
 
 // pass lets time pass, and everything happen that is due by then.

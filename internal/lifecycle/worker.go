@@ -25,13 +25,15 @@ func (m *Manager) Cordon(ctx context.Context, by Request, ref, workerID string, 
 	})
 }
 
-// ExtendDrain gives a draining worker more time, from its deadline on.
+// ExtendDrain gives a draining worker more time, from its deadline on: after a break it has its whole time again.
 func (m *Manager) ExtendDrain(ctx context.Context, by Request, ref, workerID string, more time.Duration) (pool.Worker, error) {
 	return m.mark(ctx, by, ref, workerID, func(tx store.Writer, _ pool.Pool, w pool.Worker) (pool.EventType, string, error) {
 		if w.State != pool.WorkerDraining {
 			return "", "", refuse(api.ProblemWorkerState, "worker %s is %s; only the drain of a draining one can be extended", w.ID, w.State)
 		}
-		until := later(later(w.DrainBy, w.ExtendedTo), m.config.Now()).Add(more)
+		now, since := m.clock.read()
+		deadline := later(later(w.DrainBy, w.ExtendedTo), since.Add(w.DrainBy.Sub(w.DrainingAt)))
+		until := later(deadline, now).Add(more)
 		return pool.EventWorkerExtended, "may drain until " + until.Format(time.RFC3339), tx.ExtendDrain(w.ID, until)
 	})
 }

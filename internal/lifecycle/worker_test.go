@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -57,6 +58,102 @@ func TestARunningDrainCanBeExtended(t *testing.T) {
 		s.pass(time.Minute + 10*time.Second)
 		s.over(l, pool.LeaseRevoked, "still busy at its drain deadline")
 		s.succeeds(done)
+	})
+}
+
+// After a break a drain has its whole time again, also one that was extended, and an extension counts from there.
+func TestAnExtendedDrainOutlivesABreak(t *testing.T) {
+	for name, c := range map[string]struct {
+		timeout, away time.Duration
+		before, after time.Duration // extensions; 0: none
+		lasts         time.Duration // from the manager's return on
+	}{
+		"extended before":          {5 * time.Minute, time.Hour, 30 * time.Minute, 0, 5 * time.Minute},
+		"extended after":           {time.Hour, 56 * time.Minute, 0, 5 * time.Minute, 65 * time.Minute},
+		"extended beyond anything": {5 * time.Minute, time.Minute, time.Hour, 0, 64 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				short := draining(c.timeout, pool.OnTimeoutTerminate)
+				s.created(spec(1, short))
+				l := s.leased("web", "long job")
+				extend := func(by time.Duration) {
+					if by > 0 {
+						_, err := s.m.ExtendDrain(t.Context(), asChange, "web", l.WorkerID, by)
+						require.NoError(t, err)
+					}
+				}
+				s.change(spec(0, short))
+				s.pass(time.Second)
+				extend(c.before)
+				s.away(c.away)
+				extend(c.after)
+				for lasted := 30 * time.Second; lasted < c.lasts; lasted += 30 * time.Second {
+					s.renew(l)
+					s.pass(30 * time.Second)
+					require.Equal(t, pool.WorkerDraining, s.worker(l.WorkerID).State, lasted)
+				}
+				s.renew(l)
+				s.pass(time.Minute)
+				s.over(l, pool.LeaseRevoked, "still busy at its drain deadline")
+			})
+		})
+	}
+}
+
+// A person may give a worker more time while the controller is about to stop it.
+func TestAnExtensionIsNotLostToAStop(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.close()
+		var interrupt func()
+		s.plan = func(w planner.World) planner.Result {
+			r := planner.Plan(w)
+			for _, a := range r.Actions {
+				if f := interrupt; f != nil && a.Kind == planner.Stop {
+					interrupt = nil
+					f()
+				}
+			}
+			return r
+		}
+		s.open()
+		short := draining(time.Minute, pool.OnTimeoutTerminate)
+		s.created(spec(1, short))
+		l := s.leased("web", "long job")
+		interrupt = func() {
+			_, err := s.m.ExtendDrain(context.Background(), asChange, "web", l.WorkerID, time.Hour)
+			require.NoError(t, err)
+		}
+		s.change(spec(0, short))
+		for range 120 {
+			s.renew(l)
+			s.pass(30 * time.Second)
+			require.Equal(t, pool.WorkerDraining, s.worker(l.WorkerID).State)
+		}
+		require.Nil(t, interrupt)
+	})
+}
+
+// Two persons each choose a worker: both go.
+func TestWhoeverIsChosenToGoGoes(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.created(spec(4))
+		var busy []api.LeaseView
+		for _, holder := range []string{"a", "b", "c", "d"} {
+			busy = append(busy, s.leased("web", holder))
+		}
+		_, err := s.m.Pause(t.Context(), asChange, "web", true)
+		require.NoError(t, err)
+		for _, l := range busy[1:3] {
+			_, err := s.m.DrainWorker(t.Context(), asChange, "web", l.WorkerID, false)
+			require.NoError(t, err)
+		}
+		_, err = s.m.Pause(t.Context(), asChange, "web", false)
+		require.NoError(t, err)
+		s.pass(time.Second)
+		for i, want := range []pool.WorkerState{pool.WorkerReady, pool.WorkerDraining, pool.WorkerDraining, pool.WorkerReady} {
+			require.Equal(t, want, s.worker(busy[i].WorkerID).State, i)
+		}
 	})
 }
 

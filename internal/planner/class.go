@@ -63,7 +63,11 @@ func settledAt(world *World, w *pool.Worker) time.Time {
 // killAt is when a condemned worker is killed. After a break it has its grace once more, because nobody
 // knows whether its signal reached it.
 func killAt(world *World, w *pool.Worker) time.Time {
-	return later(w.KillAt, world.Since.Add(world.contract(w).Drain.Grace.Std()))
+	drain := world.contract(w).Drain
+	if finishesOnSignal(drain) && !w.DrainBy.IsZero() { // it is still in its drain, and has the whole of it
+		return later(w.KillAt, drainBy(world, w).Add(drain.Grace.Std()))
+	}
+	return later(w.KillAt, world.Since.Add(drain.Grace.Std()))
 }
 
 func later(a, b time.Time) time.Time {

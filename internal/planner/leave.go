@@ -88,11 +88,7 @@ func (w *World) contract(worker *pool.Worker) pool.Spec {
 // drainBy is when a worker's drain is over. After a break it has its whole time again, because its holders
 // could not be told, and could not renew.
 func drainBy(world *World, w *pool.Worker) time.Time {
-	at := later(w.DrainBy, world.Since.Add(world.contract(w).Drain.Timeout.Std()))
-	if !w.ExtendedTo.IsZero() {
-		at = w.ExtendedTo
-	}
-	return at
+	return later(later(w.DrainBy, w.ExtendedTo), world.Since.Add(world.contract(w).Drain.Timeout.Std()))
 }
 
 // readingAge is how old the answer of a serving worker may be.

@@ -144,7 +144,7 @@ func worn(world *World, w *pool.Worker) string {
 	switch {
 	case asked:
 		return "a person asked for it"
-	case limits.MaxLeases != nil && (w.Leases >= *limits.MaxLeases || w.Spent):
+	case limits.MaxLeases != nil && (w.Leases >= *limits.MaxLeases || w.Spent) && w.Leased == 0: // the last job has its time
 		return fmt.Sprintf("it has had %d leases", w.Leases)
 	case limits.MaxAge != nil && !w.StartedAt.IsZero() && !world.Now.Before(w.StartedAt.Add(limits.MaxAge.Std())):
 		return "it is older than " + limits.MaxAge.String()

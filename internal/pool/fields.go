@@ -98,7 +98,7 @@ var Fields = []Field{
 	{Path: "worker_limits.max_age", Kind: KindDuration, Change: ChangeHot, Min: "1m", Max: "8760h",
 		Doc: "Age at which a worker is replaced, within the budgets of `update`; left out, none."},
 	{Path: "worker_limits.max_leases", Kind: KindInt, Change: ChangeHot, Min: "1", Max: "1000000000",
-		Doc: "Leases after which a worker gets no more and is replaced, within the budgets of `update`; left out, none."},
+		Doc: "Leases after which a worker gets no more. Once the last has ended it is replaced, within the budgets of `update`; left out, none."},
 	{Path: "leases.slots", Kind: KindInt, Default: "1", Change: ChangeContract, Min: "1", Max: "10000",
 		Doc: "Leases that one worker takes at a time."},
 	{Path: "leases.ttl", Kind: KindDuration, Default: "1m", Change: ChangeContract, Min: "5s", Max: "24h",

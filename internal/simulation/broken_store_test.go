@@ -78,22 +78,19 @@ func (g *generous) Room(poolUID, _ string) (pool.Worker, error) {
 // unfair turns the queue round.
 type unfair struct{ store.Writer }
 
-func (u *unfair) WaitingLeases(poolUID string, limit int) ([]pool.Lease, error) {
-	queue, err := u.Writer.WaitingLeases(poolUID, 0)
-	if limit != 1 || len(queue) == 0 {
-		return queue, err
+func (u *unfair) NextWaiting(p pool.Pool) (pool.Lease, error) {
+	queue, err := u.WaitingLeases(p.UID, 0)
+	if len(queue) == 0 {
+		return u.Writer.NextWaiting(p)
 	}
-	return queue[len(queue)-1:], err
+	return queue[len(queue)-1], err
 }
 
-// queueless shows nobody who waits but to a destroy, which asks for a pool's whole queue.
+// queueless shows nobody who is next.
 type queueless struct{ store.Writer }
 
-func (q *queueless) WaitingLeases(poolUID string, limit int) ([]pool.Lease, error) {
-	if poolUID != "" && limit == 0 {
-		return q.Writer.WaitingLeases(poolUID, limit)
-	}
-	return nil, nil
+func (q *queueless) NextWaiting(pool.Pool) (pool.Lease, error) {
+	return pool.Lease{}, store.ErrNotFound
 }
 
 // forgetfulOfQueues shows a pool's whole queue to nobody.
@@ -119,14 +116,14 @@ func (i *impatient) Update(ctx context.Context, change func(store.Writer) error)
 
 type glance struct{ store.Reader }
 
-func (g *glance) DueLeases(at time.Time, limit int) ([]pool.Lease, error) {
-	return allOver(g.Reader.DueLeases(at, limit))
+func (g *glance) DueLeases(at, since time.Time, limit int) ([]pool.Lease, error) {
+	return allOver(g.Reader.DueLeases(at, since, limit))
 }
 
 type glances struct{ store.Writer }
 
-func (g *glances) DueLeases(at time.Time, limit int) ([]pool.Lease, error) {
-	return allOver(g.Writer.DueLeases(at, limit))
+func (g *glances) DueLeases(at, since time.Time, limit int) ([]pool.Lease, error) {
+	return allOver(g.Writer.DueLeases(at, since, limit))
 }
 
 func allOver(leases []pool.Lease, err error) ([]pool.Lease, error) {

@@ -103,9 +103,9 @@ var mutations = []Mutation{
 	{
 		Name: "a worker that finishes on its signal gets its grace alone", Promise: "a worker that finishes on its signal is killed once its drain is over",
 		plans: decisions(func(w planner.World, r *planner.Result) {
-			for i, a := range r.Actions {
-				if a.Kind == planner.Stop {
-					r.Actions[i].KillAt = w.Now
+			for _, worker := range w.Workers {
+				if worker.State == pool.WorkerStopping {
+					r.Actions = append(r.Actions, planner.Action{Kind: planner.Kill, WorkerID: worker.ID})
 				}
 			}
 		}),

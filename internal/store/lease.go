@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,9 +15,18 @@ const (
 	selectWaitingLeases = `SELECT record FROM leases WHERE pool_uid = $1 AND state = 'waiting' ORDER BY number LIMIT $2`
 	selectWaitingForAny = `SELECT record FROM leases WHERE pool_uid IS NULL AND state = 'waiting' ORDER BY number LIMIT $1`
 	selectLeasesOf      = `SELECT record FROM leases WHERE worker_id = $1 AND state = 'held' ORDER BY number`
-	selectDueLeases     = `SELECT record FROM leases WHERE state IN ('waiting', 'held') AND expires_at <= $1 ORDER BY expires_at LIMIT $2`
-	countHeldLeases     = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'held'`
-	countWaitingLeases  = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'waiting'`
+	// One look into the index for each selector that somebody waits with, however many wait.
+	selectOldestForAny = `WITH RECURSIVE selectors (selector) AS (
+			SELECT min(selector) FROM leases WHERE state = 'waiting' AND selector > ''
+			UNION ALL
+			SELECT (SELECT min(l.selector) FROM leases l WHERE l.state = 'waiting' AND l.selector > selectors.selector)
+			FROM selectors WHERE selectors.selector IS NOT NULL
+		)
+		SELECT (SELECT l.record FROM leases l WHERE l.state = 'waiting' AND l.selector = selectors.selector ORDER BY l.number LIMIT 1)
+		FROM selectors WHERE selectors.selector IS NOT NULL`
+	selectDueLeases    = `SELECT record FROM leases WHERE state IN ('waiting', 'held') AND expires_at <= $1 AND ttl <= $2 ORDER BY expires_at LIMIT $3`
+	countHeldLeases    = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'held'`
+	countWaitingLeases = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'waiting'`
 
 	selectRoom = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND serving AND NOT cordoned AND NOT spent AND leased < slots
 		AND template_hash = $2 ORDER BY slots - leased, id LIMIT 1`
@@ -23,9 +34,10 @@ const (
 		ORDER BY template_hash, slots - leased, id LIMIT 1`
 
 	// The worker's count follows the lease's state: it goes up when the lease is granted and down when it ends.
-	putLease = `INSERT INTO leases (id, pool_uid, worker_id, state, expires_at, ended_at, record) VALUES ($1, $2, $3, $4, $5, $6, $7)
+	putLease = `INSERT INTO leases (id, pool_uid, worker_id, state, expires_at, ended_at, record, ttl, selector)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (id) DO UPDATE SET pool_uid = excluded.pool_uid, worker_id = excluded.worker_id, state = excluded.state,
-		expires_at = excluded.expires_at, ended_at = excluded.ended_at, record = excluded.record`
+		expires_at = excluded.expires_at, ended_at = excluded.ended_at, record = excluded.record, ttl = excluded.ttl`
 	leaseState  = `SELECT state FROM leases WHERE id = $1`
 	takeSlot    = `UPDATE workers SET leased = leased + 1, leases = leases + 1 WHERE id = $1`
 	giveSlot    = `UPDATE workers SET leased = leased - 1 WHERE id = $1`
@@ -48,12 +60,32 @@ func (t *transaction) WaitingLeases(poolUID string, limit int) ([]pool.Lease, er
 	return list(t, pool.Lease{}, "the leases that wait for pool "+poolUID, selectWaitingLeases, poolUID, bound(limit))
 }
 
+func (t *transaction) NextWaiting(p pool.Pool) (first pool.Lease, err error) {
+	own, err := t.WaitingLeases(p.UID, 1)
+	if err != nil {
+		return first, err
+	}
+	open, err := list(t, pool.Lease{}, "the oldest leases that wait for any pool", selectOldestForAny)
+	if err != nil {
+		return first, err
+	}
+	for _, l := range append(own, open...) {
+		if l.Wants(p) && (first.ID == "" || cmp.Or(l.CreatedAt.Compare(first.CreatedAt), cmp.Compare(l.ID, first.ID)) < 0) {
+			first = l
+		}
+	}
+	if first.ID == "" {
+		return first, fmt.Errorf("a lease that waits for pool %s: %w", p.UID, ErrNotFound)
+	}
+	return first, nil
+}
+
 func (t *transaction) LeasesOf(workerID string) ([]pool.Lease, error) {
 	return list(t, pool.Lease{}, "the leases of worker "+workerID, selectLeasesOf, workerID)
 }
 
-func (t *transaction) DueLeases(at time.Time, limit int) ([]pool.Lease, error) {
-	return list(t, pool.Lease{}, "the leases that are due", selectDueLeases, micros(at), bound(limit))
+func (t *transaction) DueLeases(at, since time.Time, limit int) ([]pool.Lease, error) {
+	return list(t, pool.Lease{}, "the leases that are due", selectDueLeases, micros(at), at.Sub(since).Microseconds(), bound(limit))
 }
 
 func (t *transaction) CountLeases(poolUID string) (held, waiting int, err error) {
@@ -80,11 +112,16 @@ func (t *transaction) PutLease(l pool.Lease) error {
 	if err != nil {
 		return err
 	}
+	selector, err := selectorText(l.Selector)
+	if err != nil {
+		return err
+	}
 	was, err := t.leaseState(l.ID)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(putLease, l.ID, orNull(l.PoolUID), orNull(l.WorkerID), string(l.State), micros(l.ExpiresAt), micros(l.EndedAt), data)
+	_, err = t.exec(putLease, l.ID, orNull(l.PoolUID), orNull(l.WorkerID), string(l.State), micros(l.ExpiresAt), micros(l.EndedAt), data,
+		l.TTL.Std().Microseconds(), selector)
 	if held, holds := was == pool.LeaseHeld, l.State == pool.LeaseHeld; err == nil && held != holds {
 		count := giveSlot
 		if holds {
@@ -96,6 +133,15 @@ func (t *transaction) PutLease(l pool.Lease) error {
 		return fmt.Errorf("put lease %s: %w", l.ID, err)
 	}
 	return nil
+}
+
+// selectorText is the same for equal selectors; empty for none.
+func selectorText(selector map[string]string) (string, error) {
+	if len(selector) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(selector) // sorts the keys
+	return string(text), err
 }
 
 // leaseState is the stored state of a lease; empty if it is new.

@@ -13,6 +13,8 @@ const (
 	selectPoolByName = `SELECT record FROM pools WHERE name = $1 AND phase <> 'destroyed'`
 	selectPools      = `SELECT record FROM pools WHERE phase <> 'destroyed' AND name > $1 ORDER BY name LIMIT $2`
 
+	countPools = `SELECT count(*) FROM pools WHERE phase <> 'destroyed'`
+
 	selectRevision  = `SELECT record FROM revisions WHERE pool_uid = $1 AND number = $2`
 	selectRevisions = `SELECT record FROM revisions WHERE pool_uid = $1 ORDER BY number DESC LIMIT $2`
 
@@ -45,6 +47,13 @@ func (t *transaction) PoolByName(name string) (pool.Pool, error) {
 
 func (t *transaction) Pools(page Page) ([]pool.Pool, error) {
 	return list(t, blankPool(), "the pools", selectPools, page.After, bound(page.Limit))
+}
+
+func (t *transaction) CountPools() (n int, err error) {
+	if err := t.scalar(&n, countPools); err != nil {
+		return 0, fmt.Errorf("count the pools: %w", err)
+	}
+	return n, nil
 }
 
 func (t *transaction) PoolsByLabels(labels map[string]string) ([]pool.Pool, error) {

@@ -58,6 +58,9 @@ func TestNoQueryReadsMoreThanItAnswers(t *testing.T) {
 		plan, err := store.QueryPlan(t.Context(), s, query)
 		require.NoError(t, err)
 		for _, step := range plan {
+			if step == "SCAN selectors" {
+				continue // which the query itself makes, a row for each answer
+			}
 			require.NotContains(t, step, "SCAN", query)
 			require.NotContains(t, step, "TEMP B-TREE", query)
 		}
@@ -96,7 +99,7 @@ func TestAStoreOfANewerPoolkeeperIsRefused(t *testing.T) {
 	_, err := store.OpenSQLite(t.Context(), path)
 	require.ErrorContains(t, err, path)
 	require.ErrorContains(t, err, "9999")
-	require.ErrorContains(t, err, "version 1 at most")
+	require.ErrorContains(t, err, "version 2 at most")
 
 	execSQL(t, path, `DELETE FROM goose_db_version WHERE version_id = 9999`)
 	openSQLite(t, path)

@@ -24,7 +24,7 @@ var (
 	ErrClosed = errors.New("the store is closed")
 )
 
-// Identity names a manager and the life of its store. A restored store gets a new incarnation.
+// Identity names a manager and the life of its store.
 type Identity struct {
 	ManagerID   string `json:"manager_id"`
 	Incarnation string `json:"incarnation"`
@@ -64,6 +64,8 @@ type Reader interface {
 	PoolByName(name string) (pool.Pool, error)
 	// Pools lists the pools that are not destroyed by name; page.After is a name.
 	Pools(page Page) ([]pool.Pool, error)
+	// CountPools counts the pools that are not destroyed.
+	CountPools() (int, error)
 	// PoolsByLabels lists the pools that are not destroyed and have all the labels, of which there is at
 	// least one, by name.
 	PoolsByLabels(labels map[string]string) ([]pool.Pool, error)
@@ -93,8 +95,12 @@ type Reader interface {
 	LeasesOf(workerID string) ([]pool.Lease, error)
 	// CountLeases counts a pool's held and waiting leases.
 	CountLeases(poolUID string) (held, waiting int, err error)
-	// DueLeases lists the leases that expire at or before a time, the soonest first.
-	DueLeases(at time.Time, limit int) ([]pool.Lease, error)
+	// NextWaiting finds the oldest lease that waits for a slot of the pool: by its name or, with a selector, by
+	// its labels. ErrNotFound if none does.
+	NextWaiting(p pool.Pool) (pool.Lease, error)
+	// DueLeases lists the leases that expire at or before a time and have had their whole time to live since
+	// another, the soonest first.
+	DueLeases(at, since time.Time, limit int) ([]pool.Lease, error)
 	// Room finds the worker that gets a pool's next lease: one of the given template before others, and of
 	// those the fullest. ErrNotFound if no slot is free.
 	Room(poolUID, templateHash string) (pool.Worker, error)

@@ -252,12 +252,71 @@ var leaseCases = []testCase{
 				noon:                   {"soon"},
 				noon.Add(time.Hour):    {"soon", "later"},
 			} {
-				due, err := r.DueLeases(at, 0)
+				due, err := r.DueLeases(at, noon.Add(-time.Hour), 0)
 				require.NoError(t, err)
 				require.Equal(t, want, leaseIDs(due))
 			}
 			return nil
 		})
+	}},
+	{"a lease that has not had its whole time since a break is not due, nor in the way of others", func(t *testing.T, s store.Store) {
+		serving(t, s, "u1", "w1")
+		long, short := heldLease("long", "w1"), heldLease("short", "w1")
+		long.TTL, short.TTL = pool.Duration(time.Hour), pool.Duration(time.Second)
+		long.ExpiresAt, short.ExpiresAt = noon.Add(-time.Minute), noon
+		put(t, s, long, short)
+		view(t, s, func(r store.Reader) error {
+			due, err := r.DueLeases(noon.Add(time.Minute), noon, 1)
+			require.Equal(t, []string{"short"}, leaseIDs(due))
+			return err
+		})
+	}},
+	{"the next who waits for a pool is the oldest that names it or its labels", func(t *testing.T, s store.Store) {
+		update(t, s, func(w store.Writer) error {
+			for _, name := range []string{"web", "jobs"} {
+				p := samplePool(name, name)
+				p.Spec.Labels = map[string]string{"team": "core", "kind": name}
+				require.NoError(t, w.InsertPool(p))
+			}
+			return nil
+		})
+		asked := 0
+		wait := func(id, poolUID string, selector map[string]string) {
+			l := waitingLease(id, poolUID)
+			asked++
+			l.Selector, l.CreatedAt = selector, noon.Add(time.Duration(asked)*time.Second)
+			put(t, s, l)
+		}
+		next := func(name string) (id string) {
+			view(t, s, func(r store.Reader) error {
+				p, err := r.Pool(name)
+				require.NoError(t, err)
+				l, err := r.NextWaiting(p)
+				if id = l.ID; id == "" {
+					require.ErrorIs(t, err, store.ErrNotFound)
+					return nil
+				}
+				return err
+			})
+			return id
+		}
+		require.Empty(t, next("web"))
+		wait("other", "", map[string]string{"team": "sales"})
+		wait("jobs", "", map[string]string{"kind": "jobs", "team": "core"})
+		wait("team", "", map[string]string{"team": "core"})
+		wait("team, later", "", map[string]string{"team": "core"})
+		wait("web", "web", nil)
+		require.Equal(t, "team", next("web"))
+		require.Equal(t, "jobs", next("jobs"))
+		for _, id := range []string{"team", "team, later"} {
+			view(t, s, func(r store.Reader) error {
+				l, err := r.Lease(id)
+				l.State, l.EndedAt = pool.LeaseReleased, noon
+				put(t, s, l)
+				return err
+			})
+		}
+		require.Equal(t, "web", next("web"))
 	}},
 	{"pruning forgets leases that ended long ago", func(t *testing.T, s store.Store) {
 		serving(t, s, "u1", "w1")
