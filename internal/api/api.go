@@ -68,7 +68,7 @@ type Plan struct {
 	Launches  int                `json:"launches" doc:"Workers that are started"`
 	Drains    int                `json:"drains" doc:"Workers that go"`
 	Waves     []Wave             `json:"waves"`
-	WorstTime pool.Duration      `json:"worst_time" doc:"How long it takes if whoever is busy stays so until its drain deadline, and starts take as long as they usually do"`
+	WorstTime pool.Duration      `json:"worst_time" doc:"How long it takes if whoever is busy stays so until its drain deadline, and starts take as long as they usually do; 0s beside waits that say that it takes longer than is foreseen"`
 	Waits     string             `json:"waits,omitempty" doc:"What it comes to a halt at"`
 }
 
@@ -111,7 +111,7 @@ type RegisteredPool struct {
 	Name      string            `json:"name"`
 	Labels    map[string]string `json:"labels,omitempty"`
 	Host      string            `json:"host" doc:"Host that its workers run on"`
-	Waiting   int               `json:"waiting" doc:"Leases that wait for a slot of it"`
+	Waiting   int               `json:"waiting" doc:"Leases that wait for a slot of it by its name; those that wait by labels are no pool's"`
 	Endpoints []Endpoint        `json:"endpoints"`
 }
 

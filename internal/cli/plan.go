@@ -55,7 +55,9 @@ func planTable(p api.Plan) *table {
 			t.add("  takes out:", because(v.WorkerID, v.Reason))
 		}
 	}
-	t.add("At worst:", p.WorstTime)
+	if p.WorstTime > 0 || p.Waits == "" {
+		t.add("At worst:", p.WorstTime)
+	}
 	if p.Waits != "" {
 		t.add("Then waits:", p.Waits)
 	}

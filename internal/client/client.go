@@ -42,8 +42,8 @@ type Manager interface {
 	// PoolByUID also finds the tombstone of a destroyed pool. It claims the pool.
 	PoolByUID(ctx context.Context, uid string) (pool.View, error)
 	Pools(ctx context.Context) ([]pool.View, error)
-	// Create errs with ProblemExists if a claimed pool has the name; an unclaimed one of the same author
-	// that nobody waits for is attached to (and updated if the spec differs).
+	// Create errs with ProblemExists if a pool has the name, unless it is an unclaimed one of the same author and
+	// spec that nobody waits for: that is attached to.
 	Create(ctx context.Context, spec pool.Spec, c Change) (api.Accepted, error)
 	// Update errs with ProblemStale if c.ETag is not the newest, with ProblemReplace if the change needs
 	// another pool.

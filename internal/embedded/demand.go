@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -14,10 +15,14 @@ const (
 	stops                 // nothing is started: what is to be stopped is stopped
 )
 
-// demandOf reads it off a request. Validation is a question, though a question with a body.
+// questions are asked with a body, and change nothing.
+var questions = []string{"/pools:validate", "/pools:plan"}
+
+// demandOf reads it off a request.
 func demandOf(r *http.Request) demand {
+	asks := slices.ContainsFunc(questions, func(path string) bool { return strings.HasSuffix(r.URL.Path, path) })
 	switch {
-	case r.Method == http.MethodGet, r.Method == http.MethodHead, strings.HasSuffix(r.URL.Path, "/pools:validate"):
+	case r.Method == http.MethodGet, r.Method == http.MethodHead, asks:
 		return reads
 	case strings.HasSuffix(r.URL.Path, "/manager:stop"):
 		return stops

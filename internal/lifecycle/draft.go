@@ -12,11 +12,8 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
-// Authors of what the manager does by itself.
-const (
-	authorController = "system:controller"
-	authorRecovery   = "system:recovery"
-)
+// authorController is the author of what the manager does by itself.
+const authorController = "system:controller"
 
 // state is what a controller knows of its pool: the newest committed records.
 type state struct {

@@ -22,52 +22,65 @@ func (m *Manager) Foresee(ctx context.Context, spec pool.Spec) (api.Plan, error)
 	}
 	unfit := m.config.Runtime.Check(ctx, spec)
 	now := m.config.Now()
-	var plan api.Plan
+	var f foresight
 	err := m.config.Store.View(ctx, func(r store.Reader) error {
 		p, err := r.PoolByName(spec.Name)
 		if errors.Is(err, store.ErrNotFound) {
-			if err := pool.ValidateCreation(spec, nil); err != nil {
-				return invalid(err)
-			}
-			plan = m.foreseeCreation(spec, now)
-			return nil
+			f = creation(spec, now)
+			return invalid(pool.ValidateCreation(spec, nil))
 		}
 		if err != nil {
 			return err
 		}
-		plan, err = m.foreseeChange(r, p, placed(spec, p), now)
+		f, err = m.changeOf(r, p, placed(spec, p), now)
 		return err
 	})
-	if err == nil && len(unfit) > 0 && (plan.Action == api.PlanCreate || plan.Change == pool.ChangeRolling) {
-		return api.Plan{}, invalid(unfit)
+	if err == nil && len(unfit) > 0 && (f.plan.Action == api.PlanCreate || f.plan.Change == pool.ChangeRolling) {
+		err = invalid(unfit)
 	}
-	return plan, err
-}
-
-func (m *Manager) foreseeCreation(spec pool.Spec, now time.Time) api.Plan {
-	p := pool.Pool{Name: spec.Name, Phase: pool.PhaseCreating, Spec: spec, Revision: 1, Generation: 1}
-	plan := api.Plan{Action: api.PlanCreate, Change: pool.ChangeNone, Changes: []pool.FieldChange{}}
-	tell(&plan, planner.Foresee(planner.World{
-		Now: now, Pool: p, Operations: []pool.Operation{{ID: "op", Kind: pool.OperationCreate, Phase: pool.OperationRunning, CreatedAt: now}},
-	}, usualStartUp))
-	return plan
-}
-
-func (m *Manager) foreseeChange(r store.Reader, p pool.Pool, spec pool.Spec, now time.Time) (api.Plan, error) {
-	if err := notDeleting(r, p); err != nil {
+	if err != nil {
 		return api.Plan{}, err
+	}
+	if f.plan.Action != api.PlanReplace {
+		tell(&f.plan, planner.Foresee(f.world, f.startUp, func() bool { return ctx.Err() != nil }))
+	}
+	return f.plan, ctx.Err()
+}
+
+// foresight is what a forecast begins with: what is told of the change itself, and the world in which it is
+// asked for. The forecast takes its time, in which no view of the store is kept.
+type foresight struct {
+	plan    api.Plan
+	world   planner.World
+	startUp time.Duration
+}
+
+func creation(spec pool.Spec, now time.Time) foresight {
+	return foresight{
+		plan: api.Plan{Action: api.PlanCreate, Change: pool.ChangeNone, Changes: []pool.FieldChange{}},
+		world: planner.World{
+			Now: now, Pool: pool.Pool{Name: spec.Name, Phase: pool.PhaseCreating, Spec: spec, Revision: 1, Generation: 1},
+			Operations: []pool.Operation{{ID: "op", Kind: pool.OperationCreate, Phase: pool.OperationRunning, CreatedAt: now}},
+		},
+		startUp: usualStartUp,
+	}
+}
+
+func (m *Manager) changeOf(r store.Reader, p pool.Pool, spec pool.Spec, now time.Time) (foresight, error) {
+	if err := notDeleting(r, p); err != nil {
+		return foresight{}, err
 	}
 	plan := api.Plan{Action: api.PlanUpdate, Changes: pool.Changes(p.Spec, spec), Change: pool.ChangeOf(p.Spec, spec)}
 	switch {
 	case plan.Change == pool.ChangeReplace:
 		plan.Action = api.PlanReplace
-		return plan, nil
+		return foresight{plan: plan}, nil
 	case len(plan.Changes) == 0:
 		plan.Action, plan.Changes = api.PlanNone, []pool.FieldChange{}
 	}
 	world, startUp, err := m.worldOf(r, p, now)
 	if err != nil {
-		return plan, err
+		return foresight{}, err
 	}
 	if plan.Change != pool.ChangeRolling {
 		world.Contracts = nil // living workers follow
@@ -78,8 +91,7 @@ func (m *Manager) foreseeChange(r store.Reader, p pool.Pool, spec pool.Spec, now
 			ID: "op", Kind: pool.OperationUpdate, Change: plan.Change, Phase: pool.OperationRunning, CreatedAt: now,
 		})
 	}
-	tell(&plan, planner.Foresee(world, startUp))
-	return plan, nil
+	return foresight{plan, world, startUp}, nil
 }
 
 // worldOf is a pool's world as its records have it, and how long its workers take to start.

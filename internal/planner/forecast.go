@@ -13,7 +13,7 @@ import (
 type Forecast struct {
 	Waves []Wave
 	// Worst is how long it takes if whoever is busy stays so until its drain deadline and nobody ends before
-	// its grace is over.
+	// its grace is over; zero if it takes longer than is foreseen.
 	Worst time.Duration
 	// Waits says what it comes to a halt at, like a canary that a person has to promote; empty if it ends.
 	Waits string
@@ -32,19 +32,26 @@ type Victim struct {
 	Reason   string
 }
 
-// foreseen bounds how many moments a forecast looks at.
-const foreseen = 2000
+// What bounds a forecast: the moments that it looks at, and how many workers it looks at in all of them.
+const (
+	foreseen   = 2000
+	mostLookAt = 5_000_000
+)
 
-// Foresee plays a pool's plans through until nothing is left to do. startUp is the time from a worker's launch
-// until it is ready.
-func Foresee(world World, startUp time.Duration) Forecast {
+// Foresee plays a pool's plans through until nothing is left to do, or until over says that nobody waits for it.
+// startUp is the time from a worker's launch until it is ready.
+func Foresee(world World, startUp time.Duration, over func() bool) Forecast {
 	f := &foresight{World: world, began: world.Now, startUp: startUp, ends: map[string]time.Time{}}
 	f.Workers, f.Operations, f.Vacancies = slices.Clone(world.Workers), slices.Clone(world.Operations), nil
 	f.Readings = maps.Clone(world.Readings)
 	if f.Readings == nil {
 		f.Readings = map[string]Reading{}
 	}
-	for range foreseen {
+	moments := min(foreseen, mostLookAt/max(1, len(f.Workers), world.Pool.Desired()))
+	for range moments {
+		if over() {
+			break
+		}
 		r := Plan(f.World)
 		moved := f.apply(r)
 		switch waits := f.waiting(r); {
@@ -61,7 +68,7 @@ func Foresee(world World, startUp time.Duration) Forecast {
 		}
 		f.pass(next)
 	}
-	f.Worst, f.Waits = f.Now.Sub(f.began), fmt.Sprintf("the forecast ends after %d moments", foreseen)
+	f.Waits = fmt.Sprintf("more happens than is foreseen: the forecast ends after %d moments, at %s", moments, f.Now.Sub(f.began).Round(time.Second))
 	return f.Forecast
 }
 
@@ -78,8 +85,12 @@ type foresight struct {
 // apply does what is planned, and says whether anything was.
 func (f *foresight) apply(r Result) (moved bool) {
 	wave := Wave{After: f.Now.Sub(f.began)}
+	at := make(map[string]int, len(f.Workers))
+	for i, w := range f.Workers {
+		at[w.ID] = i
+	}
 	for _, a := range r.Actions {
-		moved = f.do(a, &wave) || moved
+		moved = f.do(a, at[a.WorkerID], &wave) || moved
 	}
 	if wave.Launches > 0 || len(wave.Drains) > 0 {
 		f.Waves = append(f.Waves, wave)
@@ -102,8 +113,8 @@ func (f *foresight) apply(r Result) (moved bool) {
 	return moved
 }
 
-func (f *foresight) do(a Action, wave *Wave) bool {
-	i := slices.IndexFunc(f.Workers, func(w pool.Worker) bool { return w.ID == a.WorkerID })
+// do does one action, on the worker at i if it is about one.
+func (f *foresight) do(a Action, i int, wave *Wave) bool {
 	switch a.Kind {
 	case Launch:
 		f.made++

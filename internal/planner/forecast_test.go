@@ -51,7 +51,7 @@ func TestAForecastTellsWavesVictimsAndTheWorstTime(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := c.fleet()
 			before := f.snapshot()
-			forecast := planner.Foresee(f.World, 30*time.Second)
+			forecast := planner.Foresee(f.World, 30*time.Second, func() bool { return false })
 			require.Equal(t, c.victims, drains(forecast))
 			require.Equal(t, c.launches, launches(forecast))
 			require.Equal(t, c.waits, forecast.Waits)

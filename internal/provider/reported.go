@@ -49,14 +49,14 @@ var reportedAttributes = []reported{
 		func(v pool.View) tftypes.Value { return number(int64(v.Status.Ready)) }},
 	{lastChange, "What the newest change was: `create`, `hot` (no worker was replaced) or `rolling` (workers are replaced step by step). A plan announces it: its JSON always, its text only where it differs from the last one.", types.StringType, true,
 		func(v pool.View) tftypes.Value { return text(lastChangeOf(v.Status.Operation)) }},
-	{"operation", "The newest operation that a user asked for. While it runs, and after it failed, a plan is not empty: the apply waits for it, or tries again.", operationType, true,
+	{"operation", "The newest operation that a user asked for. While it runs, and after it failed, was reverted or canceled, a plan is not empty: the apply waits for it, or tries again. One that awaits promotion is a warning.", operationType, true,
 		func(v pool.View) tftypes.Value { return operationValue(v.Status.Operation) }},
 }
 
 var operationDocs = map[string]string{
 	"id":     "Identity of the operation.",
-	"kind":   "`create`, `update`, `resize`, `restart` or `delete`.",
-	"phase":  "`running`, `succeeded`, `failed` or `superseded`.",
+	"kind":   "`create`, `update`, `resize`, `restart`, `revert`, `drain` or `delete`.",
+	"phase":  "`running`, `paused`, `awaiting_promotion`, `reverting`, `succeeded`, `failed`, `reverted`, `canceled` or `superseded`.",
 	"reason": "Why it ended as it did, or what it waits for.",
 }
 
