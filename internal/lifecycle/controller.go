@@ -297,7 +297,7 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 }
 
 // repeated are the effects that are asked for at every step until they have worked.
-var repeated = map[effectKind]bool{effectKill: true, effectHook: true, effectCount: true, effectSweep: true, effectClean: true}
+var repeated = map[effectKind]bool{effectKill: true, effectAgain: true, effectHook: true, effectCount: true, effectSweep: true, effectClean: true}
 
 // mayTry keeps an effect that is asked for at every step from being repeated too soon, or beside itself.
 func (c *controller) mayTry(e effect, now time.Time) bool {

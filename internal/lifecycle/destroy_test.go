@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -394,5 +395,36 @@ func TestADrainGoesOnWhenItsHookHasSucceeded(t *testing.T) {
 			}
 		}
 		require.Equal(t, 1, troubles)
+	})
+}
+
+// A worker that finishes on its signal and may not be killed for being busy has nothing else that would end it.
+func TestASignalThatDoesNotReachAWorkerIsSentAgain(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.close()
+		failing, tries := true, 0
+		s.gate = func(call string) (before, after error) {
+			if strings.HasPrefix(call, "signal") {
+				if tries++; failing {
+					return errors.New("no way"), nil
+				}
+			}
+			return nil, nil
+		}
+		s.open()
+		with := []func(*pool.Spec){draining(time.Minute, pool.OnTimeoutFail), func(sp *pool.Spec) { sp.Drain.SignalAt = pool.SignalStart }}
+		s.created(spec(1, with...))
+		id := s.living("web")[0].ID
+		s.change(spec(0, with...))
+		s.pass(10 * time.Second)
+		require.Contains(t, s.world.running(), id)
+		require.Contains(t, s.worker(id).Reason, "cannot signal TERM: no way")
+		require.InDelta(t, 9, tries, 2, "once a second")
+		failing = false
+		s.pass(2 * time.Second)
+		require.NotContains(t, s.world.running(), id)
+		sent := tries
+		s.pass(time.Minute)
+		require.Equal(t, sent, tries)
 	})
 }

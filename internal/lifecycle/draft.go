@@ -17,17 +17,18 @@ const authorController = "system:controller"
 
 // state is what a controller knows of its pool: the newest committed records.
 type state struct {
-	pool       pool.Pool
-	operations []pool.Operation // running, oldest first
-	workers    []pool.Worker    // not ended, oldest first
-	vacancies  []planner.Vacancy
-	since      time.Time              // when this manager began to watch the pool
-	early      map[string]fact        // ends that were told before their worker's launch, by its id
-	unswept    map[string]pool.Worker // ended by themselves or never launched; what may run of them is yet to be ended, by id
-	cleaning   time.Time              // since when the clean-up of what is left outside the store is tried
-	cleaned    bool                   // nothing of the pool is left outside the store
-	remnant    string                 // why the last clean-up did not work
-	strangers  []runtime.Found        // foreign instances of the pool, which nobody but a person may stop
+	pool        pool.Pool
+	operations  []pool.Operation // running, oldest first
+	workers     []pool.Worker    // not ended, oldest first
+	vacancies   []planner.Vacancy
+	since       time.Time              // when this manager began to watch the pool
+	early       map[string]fact        // ends that were told before their worker's launch, by its id
+	unswept     map[string]pool.Worker // ended by themselves or never launched; what may run of them is yet to be ended, by id
+	unsignalled map[string]bool        // condemned workers that their signal has not reached yet, by id
+	cleaning    time.Time              // since when the clean-up of what is left outside the store is tried
+	cleaned     bool                   // nothing of the pool is left outside the store
+	remnant     string                 // why the last clean-up did not work
+	strangers   []runtime.Found        // foreign instances of the pool, which nobody but a person may stop
 	// contracts are the specs that workers are treated by, by their template's hash: the newest with that template.
 	contracts map[string]pool.Spec
 	good      *pool.Revision             // what a failed rollout returns to; nil if none is known
@@ -62,7 +63,7 @@ func newDraft(s state, now time.Time, newID func() string) *draft {
 	d.operations = slices.Clone(s.operations)
 	d.workers = slices.Clone(s.workers)
 	d.vacancies = slices.Clone(s.vacancies)
-	d.early, d.unswept = maps.Clone(s.early), maps.Clone(s.unswept)
+	d.early, d.unswept, d.unsignalled = maps.Clone(s.early), maps.Clone(s.unswept), maps.Clone(s.unsignalled)
 	d.readings = maps.Clone(s.readings)
 	d.number()
 	return d
@@ -108,6 +109,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 	})
 	d.next = r.Next
 	d.sweep()
+	d.resignal()
 	d.fill(r.Actions)
 	destroyed := true
 	for _, a := range r.Actions {
@@ -137,6 +139,19 @@ func (d *draft) sweep() {
 	}
 	for _, w := range d.unswept {
 		d.effect(effect{kind: effectSweep, worker: w})
+	}
+}
+
+// resignal signals those again, until it works, whom their signal has not reached: not all of them are killed
+// later.
+func (d *draft) resignal() {
+	for _, id := range slices.Sorted(maps.Keys(d.unsignalled)) {
+		i := d.index(id)
+		if i < 0 || d.workers[i].State != pool.WorkerStopping || d.workers[i].Exit != nil {
+			delete(d.unsignalled, id)
+			continue
+		}
+		d.effect(effect{kind: effectAgain, worker: d.workers[i], contract: d.contract(&d.workers[i])})
 	}
 }
 

@@ -23,6 +23,7 @@ type effectKind string
 const (
 	effectLaunch effectKind = "launch"
 	effectSignal effectKind = "signal"
+	effectAgain  effectKind = "signal again" // one that could not be signalled
 	effectKill   effectKind = "kill"
 	effectHook   effectKind = "hook"   // tell a draining worker
 	effectCount  effectKind = "count"  // ask a worker for its active jobs
@@ -41,9 +42,14 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 	switch e.kind {
 	case effectLaunch:
 		return c.launch(ctx, e)
-	case effectSignal:
+	case effectSignal, effectAgain:
 		signal := e.contract.Drain.Signal
-		return c.trouble(f, "signal "+signal, rt.Signal(ctx, e.worker.ID, e.worker.Instance, signal))
+		f, trouble := c.trouble(f, "signal "+signal, rt.Signal(ctx, e.worker.ID, e.worker.Instance, signal))
+		f.unsignalled = trouble
+		if !trouble {
+			f.kind = factSignalled
+		}
+		return f, trouble || e.kind == effectAgain
 	case effectKill:
 		return c.trouble(f, "kill", rt.Kill(ctx, e.worker.ID, e.worker.Instance))
 	case effectHook:

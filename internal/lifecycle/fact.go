@@ -12,15 +12,17 @@ import (
 
 // fact is something that happened to a worker, as a controller learns of it.
 type fact struct {
-	kind      factKind
-	workerID  string
-	at        time.Time
-	instance  pool.Instance
-	exit      pool.Exit
-	health    pool.Health
-	text      string          // reason of a verdict, error of an effect; empty if a clean-up worked
-	hopeless  bool            // a launch that cannot succeed until the spec or the host is changed
-	strangers []runtime.Found // cleaned: what runs of the pool and is nobody's
+	kind     factKind
+	workerID string
+	at       time.Time
+	instance pool.Instance
+	exit     pool.Exit
+	health   pool.Health
+	text     string // reason of a verdict, error of an effect; empty if a clean-up worked
+	hopeless bool   // a launch that cannot succeed until the spec or the host is changed
+	// trouble: its signal did not reach it.
+	unsignalled bool
+	strangers   []runtime.Found // cleaned: what runs of the pool and is nobody's
 }
 
 type factKind string
@@ -32,6 +34,7 @@ const (
 	factSwept        factKind = "swept"         // nothing that the instance started is left
 	factVerdict      factKind = "verdict"       // its health changed
 	factTrouble      factKind = "trouble"       // a signal, kill or sweep did not work; it is tried again
+	factSignalled    factKind = "signalled"     // a signal has reached it that did not at first
 	factHooked       factKind = "hooked"        // its drain hook has answered
 	factCounted      factKind = "counted"       // it was asked for its active jobs
 	factCleaned      factKind = "cleaned"       // the pool's leftovers outside the store are removed, or could not be
@@ -86,7 +89,12 @@ func (d *draft) take(f fact) {
 		d.readings[w.ID] = planner.Reading{AskedAt: f.at, Busy: f.text}
 	case factVerdict:
 		d.verdict(w, f)
+	case factSignalled:
+		delete(d.unsignalled, w.ID)
 	case factTrouble:
+		if f.unsignalled {
+			d.unsignalled[w.ID] = true
+		}
 		if w.Reason == f.text {
 			return
 		}

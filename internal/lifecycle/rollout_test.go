@@ -496,6 +496,73 @@ func TestOtherChangesDoNotWaitForAHeldRollout(t *testing.T) {
 	}
 }
 
+// What waits for a person or a window is the new template: workers of the old one that are worn, or that a person
+// drains, are replaced by others of the old one meanwhile.
+func TestWornWorkersAreReplacedWhileARolloutIsHeld(t *testing.T) {
+	closed := func(s *pool.Spec) {
+		s.Update.Windows = []pool.Window{{Cron: "0 3 1 6 *", Duration: pool.Duration(time.Hour), TimeZone: "UTC"}}
+	}
+	for name, c := range map[string]struct {
+		holding, surge func(*pool.Spec)
+		fresh          int
+	}{
+		"by a canary":                {canary(pool.Canary{Promote: pool.PromoteManual}), update(1, 0), 1},
+		"by a canary, without surge": {canary(pool.Canary{Promote: pool.PromoteManual}), update(0, 1), 1},
+		"by a window":                {closed, update(1, 0), 0},
+		"by a window, without surge": {closed, update(0, 1), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				one := int64(1)
+				with := []func(*pool.Spec){probed, c.surge, deadline(time.Minute), c.holding, func(sp *pool.Spec) { sp.WorkerLimits.MaxLeases = &one }}
+				s.created(spec(3, with...))
+				done := s.change(spec(3, append(with, command("serve", "v2"))...))
+				for range 5 {
+					s.pass(30 * time.Second)
+					require.Equal(t, c.fresh, s.fresh("web"))
+					before := ids(s.living("web"))
+					for _, l := range []api.LeaseView{s.leased("web", "a"), s.leased("web", "b"), s.leased("web", "c")} {
+						s.release(l)
+					}
+					s.pass(30 * time.Second)
+					require.Equal(t, 3, s.view("web").Status.Available)
+					for _, w := range s.living("web") {
+						require.NotContains(t, before, w.ID)
+					}
+				}
+				for _, w := range s.living("web") {
+					drained, err := s.m.DrainWorker(t.Context(), asChange, "web", w.ID, true)
+					require.NoError(t, err)
+					s.succeeds(drained)
+				}
+				require.Equal(t, c.fresh, s.fresh("web"))
+				require.False(t, s.operation(done).Phase.Ended())
+			})
+		})
+	}
+}
+
+// Nothing is wrong with a template whose workers are all available: only the one who is busy is still there.
+func TestARolloutThatOnlyABusyWorkerKeepsFromItsEndFailsAndIsNotTakenBack(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		with := []func(*pool.Spec){probed, update(1, 0), draining(time.Minute, pool.OnTimeoutFail), deadline(time.Minute)}
+		s.created(spec(2, with...))
+		busy := s.leased("web", "a")
+		done := s.change(spec(2, append(with, command("serve", "v2"))...))
+		for range 10 {
+			s.pass(20 * time.Second)
+			s.renew(busy)
+		}
+		o := s.fails(done)
+		require.Contains(t, o.Reason, `still busy at the drain deadline`)
+		require.Equal(t, 2, s.fresh("web"))
+		s.release(busy)
+		s.pass(20 * time.Second)
+		require.Equal(t, []string{"serve", "v2"}, s.view("web").Spec.Worker.Command)
+		require.Len(t, s.world.running(), 2)
+	})
+}
+
 func TestARolloutThatABusyWorkerEndsIsTakenBackAndSaysSo(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		with := []func(*pool.Spec){probed, update(1, 0), draining(time.Minute, pool.OnTimeoutFail)}

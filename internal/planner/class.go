@@ -15,7 +15,7 @@ const (
 	stuck     class = "stuck"     // did not become ready within the progress deadline
 	unready   class = "unready"   // not ready yet
 	sick      class = "sick"      // ready, and fails its check
-	settling  class = "settling"  // ready for less than min_ready
+	settling  class = "settling"  // ready for less than min_ready, or its changed check has not spoken
 	available class = "available" // ready, passing its check, not draining, for at least min_ready
 )
 
@@ -31,7 +31,9 @@ var classes = []struct {
 	}},
 	{unready, func(_ *World, w *pool.Worker) bool { return w.State != pool.WorkerReady }},
 	{sick, func(_ *World, w *pool.Worker) bool { return w.Health == pool.Unhealthy }},
-	{settling, func(world *World, w *pool.Worker) bool { return world.Now.Before(settledAt(world, w)) }},
+	{settling, func(world *World, w *pool.Worker) bool {
+		return w.Health == pool.HealthUnknown || world.Now.Before(settledAt(world, w))
+	}},
 	{available, func(*World, *pool.Worker) bool { return true }},
 }
 
@@ -87,6 +89,7 @@ type census struct {
 	classes  []class        // of world.Workers, by index
 	stale    []bool         // of world.Workers, by index: made from another template
 	old      []bool         // of world.Workers, by index: to be replaced, because they are stale or worn
+	worn     []bool         // of world.Workers, by index: to be replaced whatever their template is
 	why      []string       // of world.Workers, by index: why they are old
 	at       map[string]int // index of each worker by its id
 	replaced map[string]int // index of each worker's successor by the worker's id
@@ -102,6 +105,7 @@ func takeCensus(world *World) census {
 		classes:  make([]class, len(world.Workers)),
 		stale:    make([]bool, len(world.Workers)),
 		old:      make([]bool, len(world.Workers)),
+		worn:     make([]bool, len(world.Workers)),
 		why:      make([]string, len(world.Workers)),
 		at:       make(map[string]int, len(world.Workers)),
 		replaced: map[string]int{},
@@ -113,12 +117,12 @@ func takeCensus(world *World) census {
 		w := &world.Workers[i]
 		c.at[w.ID] = i
 		c.classes[i] = classify(world, w)
-		if c.stale[i] = w.TemplateHash != target; c.stale[i] {
+		c.why[i] = worn(world, w)
+		c.stale[i], c.worn[i] = w.TemplateHash != target, c.why[i] != ""
+		if c.stale[i] && !c.worn[i] {
 			c.why[i] = "its template is old"
-		} else {
-			c.why[i] = worn(world, w)
 		}
-		c.old[i] = c.why[i] != ""
+		c.old[i] = c.stale[i] || c.worn[i]
 		if !w.State.Leaving() && w.Replaces != "" {
 			c.replaced[w.Replaces] = i
 		}

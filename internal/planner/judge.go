@@ -125,6 +125,9 @@ func (p *planning) failure(o pool.Operation, remaining int) *Outcome {
 	}
 	if names := p.overstaying(o); len(names) > 0 && o.Phase != pool.OperationReverting {
 		failed.Reason = stillBusy(names)
+		if p.number(func(i int) bool { return p.available(i) && !p.old[i] }) >= p.desired {
+			failed.Phase = pool.OperationFailed // nothing is wrong with what it brought
+		}
 		return &failed
 	}
 	if o.Deadline.IsZero() || int64(remaining) < o.Remaining || p.Now.Before(p.deadline(o)) {
@@ -155,7 +158,7 @@ func (p *planning) failedPhase(o pool.Operation) pool.OperationPhase {
 	switch {
 	case rolls && p.Pool.Spec.Update.OnFailure == pool.OnFailurePause:
 		return pool.OperationPaused
-	case rolls && p.Good.Hash != "" && p.Good.Hash != p.target:
+	case rolls && p.another():
 		return pool.OperationReverting
 	}
 	return pool.OperationFailed

@@ -225,7 +225,7 @@ func (p *planning) drainOld() {
 	spare := p.number(p.available) - p.floor
 	excess := p.excess()
 	for _, i := range p.victims(old) {
-		if p.held && p.stale[i] && excess <= 0 {
+		if p.keeps(i) && excess <= 0 {
 			continue
 		}
 		if p.serves(i) {
@@ -237,34 +237,45 @@ func (p *planning) drainOld() {
 		if p.available(i) {
 			spare--
 		}
-		if p.stale[i] {
+		if p.keeps(i) {
 			excess--
 		}
 		p.condemn(i, pool.DrainRollout, p.why[i])
 	}
 }
 
+// keeps says that the rollout is held, and a worker of an older template stays as it is meanwhile. One that is
+// worn does not, if there is a good template for its successor.
+func (p *planning) keeps(i int) bool { return p.held && p.stale[i] && !(p.worn[i] && p.another()) }
+
+// another says that a good template is known beside the newest.
+func (p *planning) another() bool { return p.Good.Hash != "" && p.Good.Hash != p.target }
+
 // excess is how many workers of an older template there are beyond those that stay while the rollout is held;
 // one and its successor are in the same place.
 func (p *planning) excess() int {
-	return p.number(func(i int) bool { return p.stale[i] && p.staying(i) }) - max(p.desired-p.limit, 0)
+	return p.number(func(i int) bool { return p.keeps(i) && p.staying(i) }) - max(p.desired-p.limit, 0)
 }
 
-// launch starts workers for the places that are free: of the newest template as far as the rollout goes, and
-// good ones for the places of others.
+// launch starts workers for the places that are free, and as successors of worn ones. While a rollout is held
+// there are two groups: as many of the newest template as it may have so far, and good ones in the other places.
 func (p *planning) launch() {
-	fresh := p.number(func(i int) bool { return p.staying(i) && !p.old[i] })
-	others := p.number(func(i int) bool { return p.staying(i) && p.old[i] })
-	newest := min(p.limit, p.desired) - fresh
-	free := p.desired - fresh - others
-	if p.Good.Hash == "" || p.Good.Hash == p.target || !p.held {
-		newest, free = max(newest, free), 0 // there is nothing else to fill a place with
-		if !p.held {
-			newest = p.desired - fresh
+	all := func(i int) bool { return p.staying(i) }
+	lasting := func(i int) bool { return p.staying(i) && !p.old[i] }
+	limit := min(p.limit, p.desired)
+	switch {
+	case !p.held:
+		p.fill(p.desired-p.number(lasting), p.target, false)
+	case !p.another(): // there is nothing else to fill a place with
+		p.fill(max(limit-p.number(lasting), p.desired-p.number(all)), p.target, false)
+	default:
+		unworn := func(i int) bool { return p.staying(i) && !p.worn[i] }
+		for _, counts := range []func(int) bool{all, unworn} { // an empty place before a successor in another's
+			p.fill(limit-p.number(func(i int) bool { return counts(i) && !p.stale[i] }), p.target, false)
+			others := p.desired - limit - p.number(func(i int) bool { return counts(i) && p.stale[i] })
+			p.fill(min(others, p.desired-p.number(counts)), p.Good.Hash, true)
 		}
 	}
-	p.fill(newest, p.target, false)
-	p.fill(free-max(newest, 0), p.Good.Hash, true)
 }
 
 // fill starts so many workers of one template, as far as there is room.
@@ -301,7 +312,8 @@ func (p *planning) start(a Action) {
 	if stale {
 		why = "its template is old"
 	}
-	p.classes, p.stale, p.old, p.why = append(p.classes, unready), append(p.stale, stale), append(p.old, stale), append(p.why, why)
+	p.classes, p.stale, p.old = append(p.classes, unready), append(p.stale, stale), append(p.old, stale)
+	p.worn, p.why = append(p.worn, false), append(p.why, why)
 	p.live++
 }
 
@@ -319,7 +331,7 @@ func (p *planning) growth() string {
 	if slices.Contains(p.stale, true) && !p.held {
 		return "the template is new"
 	}
-	if i := slices.Index(p.old, true); i >= 0 && !p.stale[i] {
+	if i := slices.Index(p.worn, true); i >= 0 {
 		return fmt.Sprintf("worker %s is to be replaced: %s", p.Workers[i].ID, p.why[i])
 	}
 	return fmt.Sprintf("the size is %d", p.desired)

@@ -57,7 +57,7 @@ func (p *planning) remedy() {
 // passes says that a worker is replaced by the rollout anyway. While that is held, the old ones that are to
 // stay are healed like others, if a good template for them is known.
 func (p *planning) passes(i int) bool {
-	return p.old[i] && (!p.held || !p.stale[i] || p.Good.Hash == "" || p.sheds)
+	return p.old[i] && (!p.keeps(i) || p.Good.Hash == "" || p.sheds)
 }
 
 // history counts the failures in a sick worker's place, and tells since when it needs a successor. A

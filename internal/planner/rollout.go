@@ -129,7 +129,7 @@ func (p *planning) waits(o pool.Operation) bool {
 		return false
 	}
 	if r.operation.ID != o.ID {
-		return o.Kind == pool.OperationDrain // of a worker that goes with the others
+		return o.Kind == pool.OperationDrain && !p.another() // of a worker that goes with the others
 	}
 	return p.Pool.Spec.Update.Canary == nil || o.Promoted ||
 		p.number(func(i int) bool { return !p.stale[i] && p.available(i) }) >= r.limit

@@ -36,6 +36,16 @@ func (b *books) baseline(p pool.Pool) string {
 	return pool.TemplateHash(good.Spec, p.Good.Restarts)
 }
 
+// serving counts the workers of the newest template that are ready and stay.
+func (b *books) serving(p pool.Pool) (n int) {
+	for _, w := range b.living(p.UID) {
+		if w.TemplateHash == p.Target() && w.State == pool.WorkerReady && w.Health == pool.Healthy {
+			n++
+		}
+	}
+	return n
+}
+
 // mishandled finds a rollout that goes another way than on_failure says, or a person did.
 func mishandled(_ *run, m moment) string {
 	p := m.before.pools[m.poolUID]
@@ -47,7 +57,7 @@ func mishandled(_ *run, m moment) string {
 		var wrong bool
 		switch is {
 		case pool.OperationFailed:
-			wrong = was != pool.OperationReverting && (pauses || hasGood)
+			wrong = was != pool.OperationReverting && (pauses || hasGood) && m.after.serving(p) < p.Desired()
 		case pool.OperationPaused:
 			wrong = !m.after.pools[m.poolUID].Paused && !pauses
 		case pool.OperationReverting:
