@@ -139,7 +139,7 @@ var failures = map[pool.OperationPhase]string{
 	pool.OperationFailed:   "failed",
 	pool.OperationReverted: "failed, and the pool has returned to its last good revision",
 	pool.OperationCanceled: "was canceled, and the pool has returned to its last good revision",
-	pool.OperationPaused:   "waits until it is resumed or aborted",
+	pool.OperationPaused:   "waits until it is resumed",
 }
 
 // outcome is the error that an operation stands for that has ended, or that waits for a person.

@@ -91,6 +91,9 @@ func poolDetails(p pool.View) *table {
 	if o := p.Status.Operation; o != nil {
 		t.add("Operation:", because(fmt.Sprintf("%s %s %s", o.ID, o.Kind, o.Phase), o.Reason))
 	}
+	if o := p.Status.Rollout; o != nil {
+		t.add("Rollout:", because(fmt.Sprintf("%s %s %s", o.ID, o.Kind, o.Phase), o.Reason))
+	}
 	t.add("Created:", because(cell(p.CreatedAt), "by "+p.Author))
 	t.add("Updated:", p.UpdatedAt)
 	return t

@@ -45,7 +45,15 @@ func workerTable(workers ...pool.Worker) *table {
 		if w.Cordoned {
 			leased += ", cordoned"
 		}
-		t.add(w.ID, w.State, health, pid, ports(w.Instance.Ports), leased, w.Revision, w.StartedAt, w.Reason)
+		reason := w.Reason
+		if w.State == pool.WorkerDraining {
+			until := w.DrainBy
+			if w.ExtendedTo.After(until) {
+				until = w.ExtendedTo
+			}
+			reason = because(reason, "until "+cell(until))
+		}
+		t.add(w.ID, w.State, health, pid, ports(w.Instance.Ports), leased, w.Revision, w.StartedAt, reason)
 	}
 	return t
 }

@@ -65,8 +65,8 @@ func NewScheduler(config Config) *Scheduler {
 }
 
 // Watch begins to probe a worker: at once and in short, growing gaps if there is no verdict on it, spread over
-// the interval if there is one. Watching it again with another check keeps the verdict until
-// the new check's thresholds speak against it; with the same check it changes nothing.
+// the interval if there is one. Watching it again with another check keeps the verdict healthy until the new
+// check's thresholds speak against it, and forgets the verdict unhealthy; with the same check it changes nothing.
 func (s *Scheduler) Watch(t Target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *Scheduler) Watch(t Target) {
 		return // its turn has come already
 	}
 	wait := time.Duration(0)
-	if w.spread = w.tally.proven; w.spread {
+	if w.spread = w.tally.proven && w.tally.health != pool.HealthUnknown; w.spread {
 		wait = share(t.Check.Interval.Std(), s.config.Random())
 	}
 	s.schedule(w, now.Add(wait))

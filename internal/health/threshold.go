@@ -24,9 +24,13 @@ func newTally(verdict pool.Health) tally {
 	return tally{health: pool.HealthUnknown}
 }
 
-// recounted keeps the verdict, and begins anew to count what speaks against it.
+// recounted begins anew to count, for another check. Healthy is who was, until the new check speaks against it;
+// what the old one had found unhealthy is unknown, because it may have been the check that was wrong.
 func (t tally) recounted() tally {
 	t.passes, t.failures = 0, 0
+	if t.health == pool.Unhealthy {
+		t.health = pool.HealthUnknown
+	}
 	return t
 }
 

@@ -87,6 +87,15 @@ func TestARecountedTallyKeepsTheVerdictAndForgetsTheCount(t *testing.T) {
 	require.Equal(t, pool.Unhealthy, now.after(false, check, 0).health)
 }
 
+func TestWhatAnotherCheckFoundUnhealthyIsUnknown(t *testing.T) {
+	check := pool.HealthCheck{HealthyThreshold: 1, UnhealthyThreshold: 2}
+	now := newTally(pool.Unhealthy).recounted()
+	require.Equal(t, pool.HealthUnknown, now.health)
+	require.Equal(t, pool.Healthy, now.after(true, check, 0).health)
+	require.Equal(t, pool.HealthUnknown, now.after(false, check, 0).health)
+	require.Equal(t, pool.Unhealthy, now.after(false, check, 0).after(false, check, 0).health)
+}
+
 func TestAVerdictOfAnEarlierManagerStandsUntilTheThresholdsSpeakAgainstIt(t *testing.T) {
 	check := pool.HealthCheck{HealthyThreshold: 2, UnhealthyThreshold: 2}
 	now := newTally(pool.Unhealthy).after(false, check, 0)

@@ -274,7 +274,10 @@ func (m *Manager) acceptFor(tx store.Writer, by Request, p pool.Pool, workerID s
 	}
 	p.Generation++
 	p.OperationID, p.UpdatedAt, o.Generation = o.ID, now, p.Generation
-	if p.Paused && kind != pool.OperationDelete {
+	switch {
+	case kind == pool.OperationDelete:
+		p.Paused = false // a destroy is not held up
+	case p.Paused:
 		o.Phase, o.Reason = pool.OperationPaused, "the pool is paused"
 	}
 	inherits := change != pool.ChangeRolling && p.Good.Revision == p.Revision && p.Revision > 0

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +93,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 	d.forgetVacancies()
 	d.target = d.pool.Target()
 	d.unprobed()
+	d.acquit()
 	d.open()
 	contracts := maps.Clone(d.contracts)
 	delete(contracts, d.target) // it is the pool's own
@@ -379,6 +381,20 @@ func (d *draft) unprobed() {
 		w := &d.workers[i]
 		if w.Instance.PID != 0 && w.Health != pool.Healthy && w.TemplateHash == d.target {
 			d.verdict(w, fact{kind: factVerdict, at: d.now, health: pool.Healthy})
+		}
+	}
+}
+
+// acquit forgets that workers are unhealthy whose check has been changed: it may have been the check that was
+// wrong. The new one will tell.
+func (d *draft) acquit() {
+	check, known := d.contracts[d.target]
+	if !known || reflect.DeepEqual(check.Health, d.pool.Spec.Health) {
+		return
+	}
+	for i := range d.workers {
+		if w := &d.workers[i]; w.TemplateHash == d.target && w.Health == pool.Unhealthy {
+			w.Health, w.HealthReason, w.HealthAt, d.changed[w.ID] = pool.HealthUnknown, "its check was changed", d.now, true
 		}
 	}
 }

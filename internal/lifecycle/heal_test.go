@@ -282,3 +282,25 @@ func TestALaunchWhoseAnswerIsLostLeavesNothingRunning(t *testing.T) {
 		require.Equal(t, ids(s.living("web")), s.world.running())
 	})
 }
+
+// A check that was wrong has found healthy workers unhealthy: nobody is replaced for it once it is mended.
+func TestAMendedCheckReplacesNobody(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		wrong := func(sp *pool.Spec) { sp.Health.Interval, sp.Remediation.Enabled = pool.Duration(time.Second), false }
+		right := func(sp *pool.Spec) { sp.Health.Interval = pool.Duration(10 * time.Minute) }
+		s.created(spec(4, probed, wrong))
+		before := s.world.running()
+		for _, id := range before {
+			s.world.sicken(id, "GET /nope answered 404")
+		}
+		s.pass(time.Minute)
+		require.Equal(t, 4, s.view("web").Status.Unhealthy)
+		for _, id := range before {
+			s.world.sicken(id, "")
+		}
+		s.succeeds(s.change(spec(4, probed, right)))
+		s.pass(2 * time.Second)
+		require.Equal(t, 4, s.view("web").Status.Available, "the new check has spoken at once")
+		require.Equal(t, before, s.world.running())
+	})
+}

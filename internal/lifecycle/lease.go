@@ -264,7 +264,7 @@ func (m *Manager) awaitLease(ctx context.Context, id string, atMost time.Duratio
 	for {
 		news, leave := m.waiting.join(id)
 		err := m.config.Store.View(ctx, func(r store.Reader) (err error) {
-			shown, err = showLease(r, id)
+			shown, err = m.showLease(r, id)
 			return err
 		})
 		if err != nil || shown.State != pool.LeaseWaiting || atMost <= 0 {
@@ -288,9 +288,14 @@ func (m *Manager) awaitLease(ctx context.Context, id string, atMost time.Duratio
 }
 
 // showLease tells a living lease, with what its holder has to know of its worker.
-func showLease(r store.Reader, id string) (shown api.LeaseView, err error) {
-	if shown.Lease, err = living(r, id); err != nil || shown.State != pool.LeaseHeld {
+func (m *Manager) showLease(r store.Reader, id string) (shown api.LeaseView, err error) {
+	if shown.Lease, err = living(r, id); err != nil {
 		return shown, err
+	}
+	_, since := m.clock.read()
+	shown.ExpiresAt = expiry(shown.Lease, since)
+	if shown.State != pool.LeaseHeld {
+		return shown, nil
 	}
 	w, err := r.Worker(shown.WorkerID)
 	if err != nil {
@@ -302,12 +307,14 @@ func showLease(r store.Reader, id string) (shown api.LeaseView, err error) {
 	}
 	shown.Worker = &api.LeasedWorker{State: w.State, Health: w.Health, Host: p.Host, Ports: w.Instance.Ports}
 	if w.State.Leaving() {
-		shown.Worker.DrainBy = w.DrainBy
-		if !w.ExtendedTo.IsZero() {
-			shown.Worker.DrainBy = w.ExtendedTo
-		}
+		shown.Worker.DrainBy = drainEnd(w, since)
 	}
 	return shown, nil
+}
+
+// expiry is when a lease ends unless it is renewed: after a break everybody has at least one more time to live.
+func expiry(l pool.Lease, since time.Time) time.Time {
+	return later(l.ExpiresAt, since.Add(l.TTL.Std()))
 }
 
 // Leases lists a pool's held leases, then those that wait for a slot of it, also by a selector.
@@ -328,6 +335,10 @@ func (m *Manager) Leases(ctx context.Context, ref string, limit int) (leases []p
 		open, err := r.WaitingLeases("", 0)
 		open = slices.DeleteFunc(open, func(l pool.Lease) bool { return !l.Wants(p) })
 		leases = slices.Concat(held, waiting, open[:min(len(open), limit)])
+		_, since := m.clock.read()
+		for i := range leases {
+			leases[i].ExpiresAt = expiry(leases[i], since)
+		}
 		slices.SortStableFunc(leases[len(held):], func(a, b pool.Lease) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		return err
 	})

@@ -55,8 +55,7 @@ func (m *Manager) expireDue(ctx context.Context) (next time.Time, err error) {
 	due := func(r store.Reader) (over []pool.Lease, err error) {
 		soon, err := r.DueLeases(next, since, dueAtOnce)
 		for _, l := range soon {
-			// After a break everybody has at least one more time to live.
-			switch at := later(l.ExpiresAt, since.Add(l.TTL.Std())); {
+			switch at := expiry(l, since); {
 			case !at.After(now):
 				over = append(over, l)
 			case at.Before(next):

@@ -49,6 +49,11 @@ func Status(p pool.Pool, newest pool.Operation, running []pool.Operation, worker
 	if newest.Phase == pool.OperationFailed {
 		s.Reason = newest.Reason
 	}
+	for _, o := range running {
+		if o.Change == pool.ChangeRolling && o.ID != newest.ID {
+			s.Rollout = &o
+		}
+	}
 	s.Health, s.HealthReasons = judge(p, s, workers)
 	return s
 }

@@ -32,10 +32,14 @@ func (m *Manager) ExtendDrain(ctx context.Context, by Request, ref, workerID str
 			return "", "", refuse(api.ProblemWorkerState, "worker %s is %s; only the drain of a draining one can be extended", w.ID, w.State)
 		}
 		now, since := m.clock.read()
-		deadline := later(later(w.DrainBy, w.ExtendedTo), since.Add(w.DrainBy.Sub(w.DrainingAt)))
-		until := later(deadline, now).Add(more)
+		until := later(drainEnd(w, since), now).Add(more)
 		return pool.EventWorkerExtended, "may drain until " + until.Format(time.RFC3339), tx.ExtendDrain(w.ID, until)
 	})
+}
+
+// drainEnd is when a worker's drain is over: after a break it has its whole time again.
+func drainEnd(w pool.Worker, since time.Time) time.Time {
+	return later(later(w.DrainBy, w.ExtendedTo), since.Add(w.DrainBy.Sub(w.DrainingAt)))
 }
 
 // mark changes what others than its controller note about a living worker. An event says who did; no event

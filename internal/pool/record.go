@@ -157,6 +157,7 @@ type Status struct {
 	Old           int        `json:"old" doc:"Workers made from another template than the newest"`
 	Missing       int        `json:"missing" doc:"Workers that should be there and are not, while no operation runs"`
 	Operation     *Operation `json:"operation,omitempty" doc:"The newest operation that a user asked for"`
+	Rollout       *Operation `json:"rollout,omitempty" doc:"An older operation whose rollout goes on, or waits"`
 }
 
 // View is a pool as the API shows it.

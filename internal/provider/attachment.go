@@ -20,7 +20,7 @@ var unreachedPhases = map[pool.OperationPhase]struct {
 	pool.OperationRunning:   {"the last change is still under way", "has not ended", "An apply waits for it", false},
 	pool.OperationReverting: {"the last change failed and is being taken back", "has not ended", "An apply waits for it", false},
 	pool.OperationFailed:    {"the last change failed", "failed", "An apply tries it again", false},
-	pool.OperationPaused:    {"the last change waits", "is paused", "An apply fails until it is resumed (poolkeeper pool resume) or ended (poolkeeper rollout abort)", false},
+	pool.OperationPaused:    {"the last change waits", "is paused", "An apply fails until it is resumed (poolkeeper pool resume)", false},
 	pool.OperationAwaiting:  {"a canary waits for promotion", "waits for a person", "Have the rest follow with poolkeeper rollout promote, or end it with poolkeeper rollout abort", true},
 	pool.OperationReverted:  {"the last change failed and was taken back", "was reverted", "The pool is at its last good revision", true},
 	pool.OperationCanceled:  {"the last change was ended by a person and taken back", "was canceled", "The pool is at its last good revision", true},
@@ -39,7 +39,7 @@ func newestOperation(prior tftypes.Value) newest {
 		pool: textAt(prior, "name"), id: textAt(prior, "operation.id"), kind: textAt(prior, "operation.kind"),
 		reason: textAt(prior, "operation.reason"), phase: pool.OperationPhase(textAt(prior, "operation.phase")),
 	}
-	n.rolls = n.isUnreached() && textAt(prior, lastChange) == lastRolling
+	n.rolls = (n.isUnreached() || n.phase == pool.OperationAwaiting) && textAt(prior, lastChange) == lastRolling
 	return n
 }
 

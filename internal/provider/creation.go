@@ -50,6 +50,9 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 	resp.Diagnostics.Append(creationEnded(view, w)...)
+	if differs := changedMeanwhile(accepted, view, w); differs != "" && !resp.Diagnostics.HasError() {
+		resp.Diagnostics.AddWarning(supersededSummary(view.Name), differs)
+	}
 }
 
 // creationEnded says how a creation that was accepted came out.

@@ -115,8 +115,13 @@ func unfitWorkers(view pool.View) (diags diag.Diagnostics) {
 		}
 		diags.AddWarning(fmt.Sprintf("Pool %q %s", view.Name, pools), detail)
 	}
-	warn(s.Missing, "is not complete", "missing", "the manager is replacing them")
-	warn(s.Unhealthy, "has unhealthy workers", "unhealthy", remedy(view.Spec.Remediation))
+	replacing, remedied := "the manager is replacing them", remedy(view.Spec.Remediation)
+	if view.Paused {
+		replacing = fmt.Sprintf("the pool is paused, so nothing is done about it before: poolkeeper pool resume %s", view.Name)
+		remedied = replacing
+	}
+	warn(s.Missing, "is not complete", "missing", replacing)
+	warn(s.Unhealthy, "has unhealthy workers", "unhealthy", remedied)
 	return diags
 }
 

@@ -48,9 +48,9 @@ var reportedAttributes = []reported{
 	{"ready_workers", "Number of workers that are ready and not draining.", types.Int64Type, true,
 		func(v pool.View) tftypes.Value { return number(int64(v.Status.Ready)) }},
 	{lastChange, "What the newest change was: `create`, `hot` (no worker was replaced) or `rolling` (workers are replaced step by step). A plan announces it: its JSON always, its text only where it differs from the last one.", types.StringType, true,
-		func(v pool.View) tftypes.Value { return text(lastChangeOf(v.Status.Operation)) }},
-	{"operation", "The newest operation that a user asked for. While it runs, and after it failed, was reverted or canceled, a plan is not empty: the apply waits for it, or tries again. One that awaits promotion is a warning.", operationType, true,
-		func(v pool.View) tftypes.Value { return operationValue(v.Status.Operation) }},
+		func(v pool.View) tftypes.Value { return text(lastChangeOf(toFollow(v.Status))) }},
+	{"operation", "The newest operation that a user asked for; once that has succeeded, an older one whose rollout goes on or waits. While it runs, and after it failed, was reverted or canceled, a plan is not empty: the apply waits for it, or tries again. One that awaits promotion is a warning.", operationType, true,
+		func(v pool.View) tftypes.Value { return operationValue(toFollow(v.Status)) }},
 }
 
 var operationDocs = map[string]string{
@@ -63,6 +63,14 @@ var operationDocs = map[string]string{
 var operationType = types.ObjectType{AttrTypes: map[string]attr.Type{
 	"id": types.StringType, "kind": types.StringType, "phase": types.StringType, "reason": types.StringType,
 }}
+
+// toFollow is the operation that says how the pool gets on: the newest, or the rollout under one that is reached.
+func toFollow(s pool.Status) *pool.Operation {
+	if s.Rollout != nil && s.Operation != nil && s.Operation.Phase == pool.OperationSucceeded {
+		return s.Rollout
+	}
+	return s.Operation
+}
 
 func operationValue(op *pool.Operation) tftypes.Value {
 	t := operationType.TerraformType(context.Background())

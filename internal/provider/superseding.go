@@ -2,9 +2,11 @@ package provider
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -14,6 +16,20 @@ func supersededSummary(name string) string {
 
 func supersededDetail(op pool.Operation) string {
 	return fmt.Sprintf("Operation %s (%s) was taken over before it ended: %s. The next plan shows what differs now.", op.ID, op.Kind, op.Reason)
+}
+
+// changedMeanwhile says what is not as it was accepted although the operation succeeded: a change that takes
+// nothing over, like another size, leaves the operation to its end. Empty if all is.
+func changedMeanwhile(accepted client.Accepted, view pool.View, w wait) string {
+	differs := pool.Changes(accepted.Pool.Spec, view.Spec)
+	if w.ending != ended || w.operation.Phase != pool.OperationSucceeded || len(differs) == 0 {
+		return ""
+	}
+	var texts []string
+	for _, c := range differs {
+		texts = append(texts, fmt.Sprintf("%s is %s instead of %s", c.Path, c.New, c.Old))
+	}
+	return fmt.Sprintf("Operation %s (%s) was reached, and by now %s. The next plan shows what differs.", w.operation.ID, w.operation.Kind, strings.Join(texts, ", "))
 }
 
 // cutShortBy says that what was waited for will never be, because the pool is on its way out or gone.

@@ -60,6 +60,9 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	m.remember(accepted.Pool)
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 	resp.Diagnostics.Append(updateEnded(view, w)...)
+	if differs := changedMeanwhile(accepted, view, w); differs != "" && !resp.Diagnostics.HasError() {
+		resp.Diagnostics.AddError(supersededSummary(view.Name), differs+" Plan again.")
+	}
 }
 
 // asksNothing: a plan that leaves the operation as it is changes only what Terraform itself keeps, like
@@ -71,7 +74,7 @@ var updateFailures = map[pool.OperationPhase]string{
 	pool.OperationFailed:   "The pool has the new spec, and its manager keeps trying. Mend the configuration and apply again.",
 	pool.OperationReverted: "The pool has returned to its last good revision. Mend the configuration and apply again.",
 	pool.OperationCanceled: "A person ended it, and the pool has returned to its last good revision. Apply again to try once more.",
-	pool.OperationPaused:   "It waits where it is. Have it go on (poolkeeper pool resume), end it (poolkeeper rollout abort), or mend the configuration and apply again.",
+	pool.OperationPaused:   "It waits where it is. Have it go on (poolkeeper pool resume), take a rollout back (poolkeeper rollout abort), or mend the configuration and apply again.",
 }
 
 // updateEnded says how a change that was accepted came out.
