@@ -328,9 +328,11 @@ func portOf(object string, asks func(Spec) (present bool, port string)) func(Spe
 		if !present {
 			return nil
 		}
-		names := make([]string, len(s.Worker.Ports))
-		for i, p := range s.Worker.Ports {
-			names[i] = p.Name
+		var names []string
+		for _, p := range s.Worker.Ports {
+			if !slices.Contains(names, p.Name) { // one that is there twice is a fault of its own
+				names = append(names, p.Name)
+			}
 		}
 		switch {
 		case len(names) == 0:

@@ -28,7 +28,9 @@ func windows(s Spec) (faults Faults) {
 		at := fmt.Sprintf("update.windows[%d]", i)
 		if _, err := w.zone(); err != nil {
 			faults = append(faults, Fault{Path: at + ".time_zone", Value: quoted(w.TimeZone), Reason: "is not a time zone", Valid: "a name of the IANA database, like Europe/Berlin"})
-		} else if fault := w.fault(); fault != "" {
+			w.TimeZone = "" // the schedule is judged in any
+		}
+		if fault := w.fault(); fault != "" {
 			faults = append(faults, Fault{Path: at + ".cron", Value: quoted(w.Cron), Reason: fault, Valid: "five fields, like \"0 2 * * 1-5\": minute, hour, day of the month, month, day of the week"})
 		}
 		if w.Duration < Duration(time.Minute) || w.Duration > Duration(longestWindow) {
