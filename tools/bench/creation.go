@@ -63,7 +63,7 @@ func measureCreation(ctx context.Context, p programs, dir string, runs int) (c c
 
 // untilRunning returns when so many workers of a pool run.
 func (m *manager) untilRunning(ctx context.Context, name string, workers int) error {
-	for {
+	for look := time.NewTicker(lookEvery); ; <-look.C {
 		p, err := m.Pool(ctx, name)
 		if err != nil || p.Status.Current >= workers {
 			return err
@@ -71,7 +71,6 @@ func (m *manager) untilRunning(ctx context.Context, name string, workers int) er
 		if p.Status.State == pool.StateError {
 			return fmt.Errorf("pool %s: %s", name, p.Status.Reason)
 		}
-		time.Sleep(lookEvery)
 	}
 }
 
