@@ -310,8 +310,8 @@ func (m *Manager) acceptFor(tx store.Writer, by Request, p pool.Pool, workerID s
 	if kind == pool.OperationDelete {
 		serve = m.endWaiting
 	}
-	served, err := serve(tx, p)
-	return Accepted{Pool: p, Operation: o, Changed: true, news: append(news, served...)}, err
+	leases, err := serve(tx, p)
+	return Accepted{Pool: p, Operation: o, Changed: true, news: news, leases: leases}, err
 }
 
 // supersede ends the running operations that a new one takes over, and returns their ids. The others go on;

@@ -209,7 +209,7 @@ func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 		if err := tx.PutWorkers(d.rows()...); err != nil {
 			return err
 		}
-		if d.granted, err = c.settleLeases(tx, d); err != nil {
+		if d.leases, err = c.settleLeases(tx, d); err != nil {
 			return err
 		}
 		for _, o := range d.closed {
@@ -249,12 +249,13 @@ func (c *controller) tails(ctx context.Context, workerIDs []string) string {
 
 // follow carries out a committed draft's effects and tells whoever waits for its outcomes.
 func (c *controller) follow(ctx context.Context, d *draft) {
+	if d.pool.Phase == pool.PhaseDestroyed {
+		c.m.metrics.forget(c.name)
+	}
 	for _, o := range d.closed {
 		c.m.waiting.wake(o.ID)
 	}
-	for _, id := range d.granted {
-		c.m.waiting.wake(id)
-	}
+	c.m.announce(d.leases...)
 	if !d.empty() {
 		c.m.feed.tell(c.uid)
 	}

@@ -56,7 +56,7 @@ type draft struct {
 	idle      []string            // workers that drain because they have no work
 	opened    bool                // a worker takes leases that took none before, or more of them
 	revoked   []string            // workers that are stopped although leases may be held on them
-	granted   []string            // leases that got a slot, or ended
+	leases    []pool.Lease        // those that got a slot, or ended
 }
 
 func newDraft(s state, now time.Time, newID func() string) *draft {

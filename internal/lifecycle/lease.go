@@ -25,7 +25,7 @@ type Want struct {
 // or after atMost, while it keeps its place as long as it is asked for.
 func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost time.Duration) (api.LeaseView, error) {
 	var l pool.Lease
-	limited := false
+	limited, isNew := false, false
 	err := m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		if l, err = answeredLease(tx, by); err == nil && l.State == pool.LeaseWaiting { // it is asked for again
 			l.ExpiresAt = m.config.Now().Add(atMost + l.TTL.Std())
@@ -54,13 +54,14 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 		if err := tx.PutLease(l); err != nil {
 			return err
 		}
+		isNew = true
 		return m.remember(tx, by, l.ID, now)
 	}))
 	if err != nil {
 		return api.LeaseView{}, err
 	}
-	if l.PoolUID != "" {
-		m.feed.tell(l.PoolUID)
+	if isNew {
+		m.announce(l)
 	}
 	if l.WorkerID != "" && limited {
 		m.nudge(l.PoolUID) // the worker may have had its last lease
@@ -148,9 +149,9 @@ func (m *Manager) spend(tx store.Writer, p pool.Pool, w pool.Worker) error {
 	return tx.Spend(w.ID)
 }
 
-// grant gives a pool's free slots to those who wait for them, in their order, and returns whose wait ended.
+// grant gives a pool's free slots to those who wait for them, in their order, and returns the leases that got one.
 // It is called wherever a slot may have become free, in the same transaction.
-func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []string, err error) {
+func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []pool.Lease, err error) {
 	for p.Phase != pool.PhaseDeleting && p.Phase != pool.PhaseDestroyed {
 		l, err := tx.NextWaiting(p)
 		if errors.Is(err, store.ErrNotFound) {
@@ -170,7 +171,7 @@ func (m *Manager) grant(tx store.Writer, p pool.Pool) (served []string, err erro
 		if err := cmp.Or(tx.PutLease(l), m.spend(tx, p, w)); err != nil {
 			return nil, err
 		}
-		served = append(served, l.ID)
+		served = append(served, l)
 	}
 	return served, nil
 }
@@ -208,7 +209,7 @@ func (m *Manager) prolong(ctx context.Context, id string, meant func(pool.Lease)
 // is no error.
 func (m *Manager) Release(ctx context.Context, id string) (pool.Lease, error) {
 	var l pool.Lease
-	var served []string
+	var news []pool.Lease
 	err := m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		l, err = living(tx, id)
 		var ended *Refusal
@@ -219,28 +220,29 @@ func (m *Manager) Release(ctx context.Context, id string) (pool.Lease, error) {
 		if err != nil {
 			return err
 		}
-		served, err = m.endLease(tx, &l, pool.LeaseReleased, "given back")
+		news, err = m.endLease(tx, &l, pool.LeaseReleased, "given back")
 		return err
 	}))
 	if err != nil {
 		return l, err
 	}
-	m.leasesMoved(append(served, l.ID), l)
+	m.leasesMoved(news...)
 	return l, nil
 }
 
-// endLease ends a lease and gives its slot to the next.
-func (m *Manager) endLease(tx store.Writer, l *pool.Lease, how pool.LeaseState, why string) (served []string, err error) {
+// endLease ends a lease and gives its slot to the next. It returns both.
+func (m *Manager) endLease(tx store.Writer, l *pool.Lease, how pool.LeaseState, why string) (news []pool.Lease, err error) {
 	held := l.State == pool.LeaseHeld
 	l.State, l.Reason, l.EndedAt = how, why, m.config.Now()
 	if err := tx.PutLease(*l); err != nil || !held {
-		return nil, err
+		return []pool.Lease{*l}, err
 	}
 	p, err := tx.Pool(l.PoolUID)
 	if err != nil {
 		return nil, err
 	}
-	return m.grant(tx, p)
+	served, err := m.grant(tx, p)
+	return append(served, *l), err
 }
 
 // living is a lease that has not ended.
@@ -353,24 +355,30 @@ func (m *Manager) serve(err error) error {
 	return err
 }
 
-// leasesMoved tells those who wait for a lease, and the controllers of pools whose workers may be idle now.
-func (m *Manager) leasesMoved(served []string, ended ...pool.Lease) {
-	for _, id := range served {
-		m.waiting.wake(id)
-	}
-	for _, l := range ended {
-		switch {
-		case l.WorkerID != "":
+// leasesMoved tells of leases that got a slot or ended, also the controllers of pools whose workers may be idle
+// now.
+func (m *Manager) leasesMoved(news ...pool.Lease) {
+	m.announce(news...)
+	for _, l := range news {
+		if l.State.Ended() && l.WorkerID != "" {
 			m.nudge(l.PoolUID)
-		case l.PoolUID != "":
-			m.feed.tell(l.PoolUID) // it waits no more
+		}
+	}
+}
+
+// announce tells those who wait for leases, or watch the registry, and counts them.
+func (m *Manager) announce(news ...pool.Lease) {
+	for _, l := range news {
+		m.waiting.wake(l.ID)
+		m.metrics.count(l)
+		if l.PoolUID != "" {
+			m.feed.tell(l.PoolUID)
 		}
 	}
 }
 
 // nudge has a pool's controller look at its workers again.
 func (m *Manager) nudge(poolUID string) {
-	m.feed.tell(poolUID)
 	m.mu.Lock()
 	c := m.controllers[poolUID]
 	m.mu.Unlock()

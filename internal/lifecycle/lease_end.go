@@ -73,7 +73,7 @@ func (m *Manager) expireDue(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	m.pruned = now
-	var served []string
+	var news []pool.Lease
 	err = m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		if over, err = due(tx); err != nil {
 			return err
@@ -85,24 +85,21 @@ func (m *Manager) expireDue(ctx context.Context) (next time.Time, err error) {
 			if err != nil {
 				return err
 			}
-			served = append(served, more...)
+			news = append(news, more...)
 		}
 		return tx.PruneLeases(now.Add(-leaseAge), dueAtOnce)
 	}))
 	if err != nil {
 		return next, err
 	}
-	for _, l := range over {
-		served = append(served, l.ID)
-	}
-	m.leasesMoved(served, over...)
+	m.leasesMoved(news...)
 	if len(over) == dueAtOnce {
 		next = now
 	}
 	return next, nil
 }
 
-func (m *Manager) expire(tx store.Writer, l *pool.Lease) (served []string, err error) {
+func (m *Manager) expire(tx store.Writer, l *pool.Lease) (news []pool.Lease, err error) {
 	why := fmt.Sprintf("not renewed within %s", l.TTL)
 	if l.State == pool.LeaseWaiting {
 		why = "nobody asked for it any more"
@@ -114,7 +111,7 @@ func (m *Manager) expire(tx store.Writer, l *pool.Lease) (served []string, err e
 
 // settleLeases ends the leases of workers that are gone or taken away, and gives the slots that a draft
 // opens to those who wait. It returns the leases that there is news of.
-func (c *controller) settleLeases(tx store.Writer, d *draft) (news []string, err error) {
+func (c *controller) settleLeases(tx store.Writer, d *draft) (news []pool.Lease, err error) {
 	end := func(w pool.Worker, how pool.LeaseState, kind pool.EventType) error {
 		held, err := tx.LeasesOf(w.ID)
 		for _, l := range held {
@@ -122,7 +119,7 @@ func (c *controller) settleLeases(tx store.Writer, d *draft) (news []string, err
 			if err := tx.PutLease(l); err != nil {
 				return err
 			}
-			news = append(news, l.ID)
+			news = append(news, l)
 			d.events = append(d.events, leaseEvent(l, kind, l.Reason, d.now))
 		}
 		return err
@@ -180,16 +177,17 @@ func (c *controller) stillOver(tx store.Reader, ids []string) error {
 }
 
 // endWaiting ends the wait for slots of a pool that will have none.
-func (m *Manager) endWaiting(tx store.Writer, p pool.Pool) (news []string, err error) {
+func (m *Manager) endWaiting(tx store.Writer, p pool.Pool) (news []pool.Lease, err error) {
 	waiting, err := tx.WaitingLeases(p.UID, 0)
 	if err != nil {
 		return nil, err
 	}
 	for _, l := range waiting {
-		if _, err := m.endLease(tx, &l, pool.LeaseRevoked, "the pool is being destroyed"); err != nil {
+		ended, err := m.endLease(tx, &l, pool.LeaseRevoked, "the pool is being destroyed")
+		if err != nil {
 			return nil, err
 		}
-		news = append(news, l.ID)
+		news = append(news, ended...)
 	}
 	return news, nil
 }

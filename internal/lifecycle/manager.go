@@ -46,6 +46,7 @@ type Manager struct {
 	health  *health.Scheduler
 	waiting waiting
 	feed    feed
+	metrics *metrics
 	claims  claims
 	targets targets
 	clock   *clock
@@ -81,7 +82,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if config.Plan == nil {
 		config.Plan = planner.Plan
 	}
-	m := &Manager{config: config, clock: c, pruned: c.now(), controllers: map[string]*controller{}}
+	m := &Manager{config: config, clock: c, pruned: c.now(), metrics: newMetrics(), controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
 	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random, Now: config.Now})
 	if err := m.recover(ctx); err != nil {

@@ -50,19 +50,24 @@ func (m *Manager) Pools(ctx context.Context, page store.Page) (views []pool.View
 }
 
 func (m *Manager) view(r store.Reader, p pool.Pool) (v pool.View, err error) {
+	v, _, err = m.viewOfAll(r, p)
+	return v, err
+}
+
+// viewOfAll is a pool's view, and the living workers that it tells of.
+func (m *Manager) viewOfAll(r store.Reader, p pool.Pool) (v pool.View, workers []pool.Worker, err error) {
 	o, err := r.Operation(p.OperationID)
 	if err != nil {
-		return v, fmt.Errorf("read the operation of pool %q: %w", p.Name, err)
+		return v, nil, fmt.Errorf("read the operation of pool %q: %w", p.Name, err)
 	}
 	running, err := r.RunningOperations(p.UID)
 	if err != nil {
-		return v, err
+		return v, nil, err
 	}
-	workers, err := r.Workers(p.UID)
-	if err != nil {
-		return v, err
+	if workers, err = r.Workers(p.UID); err != nil {
+		return v, nil, err
 	}
-	return pool.View{Pool: p, Status: Status(p, o, running, workers, m.config.Now())}, nil
+	return pool.View{Pool: p, Status: Status(p, o, running, workers, m.config.Now())}, workers, nil
 }
 
 // Show is the view of a pool that was just changed.

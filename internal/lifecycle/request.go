@@ -32,8 +32,9 @@ type Accepted struct {
 	Operation pool.Operation
 	// Changed is false if the pool was as asked for already, or if the request is a repetition.
 	Changed bool
-	// news are the operations and leases that ended because of it, and the leases that got a slot.
-	news []string
+	// news are the operations that ended because of it, and leases those that ended or got a slot.
+	news   []string
+	leases []pool.Lease
 }
 
 // Refusal is why a request was not accepted; nothing was changed.
@@ -103,6 +104,7 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 	for _, id := range done.news {
 		m.waiting.wake(id)
 	}
+	m.announce(done.leases...)
 	return done, nil
 }
 

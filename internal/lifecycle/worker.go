@@ -46,7 +46,7 @@ func drainEnd(w pool.Worker, since time.Time) time.Time {
 // means that nothing had to be changed.
 func (m *Manager) mark(ctx context.Context, by Request, ref, workerID string, change func(store.Writer, pool.Pool, pool.Worker) (pool.EventType, string, error)) (w pool.Worker, err error) {
 	var p pool.Pool
-	var served []string
+	var served []pool.Lease
 	err = m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		if p, w, err = livingWorker(tx, ref, workerID); err != nil {
 			return err
@@ -71,7 +71,8 @@ func (m *Manager) mark(ctx context.Context, by Request, ref, workerID string, ch
 	if err != nil {
 		return w, err
 	}
-	m.leasesMoved(served)
+	m.leasesMoved(served...)
+	m.feed.tell(p.UID)
 	m.nudge(p.UID)
 	return w, nil
 }

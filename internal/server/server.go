@@ -57,6 +57,7 @@ func New(config Config) *Server {
 		w.Header().Set("Allow", strings.Join(allowed(router, r.URL.Path), ", "))
 		write(w, plainProblem(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path))
 	})
+	router.Method(http.MethodGet, "/metrics", metrics(config.Manager))
 	s.openapi = s.routes(humachi.New(router, humaConfig(config.Describe.Version)))
 	s.handler = router
 	return s
