@@ -230,6 +230,7 @@ const (
 	ProblemPrecondition = "precondition-required"  // 428: If-Match or If-None-Match is missing
 	ProblemKeyReused    = "idempotency-key-reused" // 422
 	ProblemNoRollout    = "no-rollout"             // 409: there is nothing of the kind to steer
+	ProblemAutoscaled   = "autoscaled"             // 409: the pool sizes itself
 	ProblemWorkerState  = "worker-state"           // 409: the worker is in no state for it
 	ProblemLeaseEnded   = "lease-ended"            // 410: the lease is over; the problem says how
 	ProblemOtherManager = "other-manager"          // 421

@@ -79,7 +79,7 @@ func (f *fakeManager) accept(kind pool.OperationKind, name string, c client.Chan
 }
 
 func (f *fakeManager) Create(_ context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
-	f.called("create %s %d", spec.Name, spec.DesiredSize())
+	f.called("create %s %d", spec.Name, spec.Start())
 	if f.refuse == nil {
 		f.pools[spec.Name] = view(spec.Name, "p_new", 1)
 	}
@@ -87,7 +87,7 @@ func (f *fakeManager) Create(_ context.Context, spec pool.Spec, c client.Change)
 }
 
 func (f *fakeManager) Update(_ context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {
-	f.called("update %s %d", spec.Name, spec.DesiredSize())
+	f.called("update %s %d", spec.Name, spec.Start())
 	return f.accept(pool.OperationUpdate, spec.Name, c)
 }
 

@@ -84,6 +84,10 @@ func poolDetails(p pool.View) *table {
 	t.add("State:", because(shownState(p), p.Status.Reason))
 	t.add("Health:", because(string(p.Status.Health), strings.Join(p.Status.HealthReasons, "; ")))
 	t.add("Workers:", workerCounts(p.Status))
+	if a := p.Spec.Autoscaling; a != nil {
+		least, most := a.Bounds()
+		t.add("Autoscaling:", fmt.Sprintf("from %d to %d workers", least, most))
+	}
 	t.add("Command:", strings.Join(p.Spec.Worker.Command, " "))
 	t.add("Host:", p.Host)
 	t.add("Revision:", p.Revision)

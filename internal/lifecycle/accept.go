@@ -188,6 +188,9 @@ func (m *Manager) create(tx store.Writer, by Request, spec pool.Spec, unfit pool
 		UID: m.config.NewID("p"), Name: spec.Name, Phase: pool.PhaseCreating, Spec: spec, Host: m.config.Host,
 		Author: by.Author, CreatedAt: now, UpdatedAt: now,
 	}
+	if spec.Autoscaling != nil {
+		p.Count = spec.Start()
+	}
 	if err := tx.InsertPool(p); err != nil {
 		return Accepted{}, err
 	}
@@ -211,11 +214,11 @@ func (m *Manager) change(tx store.Writer, by Request, p pool.Pool, spec pool.Spe
 		return Accepted{}, invalid(unfit)
 	}
 	kind, event := pool.OperationUpdate, pool.EventPoolUpdated
-	hardest := pool.ChangeOf(p.Spec, spec)
-	if hardest != pool.ChangeRolling && p.Spec.DesiredSize() != spec.DesiredSize() {
+	hardest, before := pool.ChangeOf(p.Spec, spec), p.Desired()
+	p.Respec(spec)
+	if hardest != pool.ChangeRolling && p.Desired() != before {
 		kind, event = pool.OperationResize, pool.EventPoolResized
 	}
-	p.Spec = spec
 	return m.accept(tx, by, p, kind, hardest, event, summary(changes))
 }
 

@@ -130,7 +130,10 @@ func (c *controller) reread(ctx context.Context, changed bool) error {
 				return err
 			}
 		}
-		return c.readMarks(r)
+		if err := c.readMarks(r); err != nil {
+			return err
+		}
+		return c.readWaiting(r)
 	})
 }
 

@@ -402,10 +402,11 @@ func TestADrainGoesOnWhenItsHookHasSucceeded(t *testing.T) {
 func TestASignalThatDoesNotReachAWorkerIsSentAgain(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.close()
-		failing, tries := true, 0
+		var mended atomic.Bool
+		var tries atomic.Int64
 		s.gate = func(call string) (before, after error) {
 			if strings.HasPrefix(call, "signal") {
-				if tries++; failing {
+				if tries.Add(1); !mended.Load() {
 					return errors.New("no way"), nil
 				}
 			}
@@ -419,12 +420,12 @@ func TestASignalThatDoesNotReachAWorkerIsSentAgain(t *testing.T) {
 		s.pass(10 * time.Second)
 		require.Contains(t, s.world.running(), id)
 		require.Contains(t, s.worker(id).Reason, "cannot signal TERM: no way")
-		require.InDelta(t, 9, tries, 2, "once a second")
-		failing = false
+		require.InDelta(t, 9, tries.Load(), 2, "once a second")
+		mended.Store(true)
 		s.pass(2 * time.Second)
 		require.NotContains(t, s.world.running(), id)
-		sent := tries
+		sent := tries.Load()
 		s.pass(time.Minute)
-		require.Equal(t, sent, tries)
+		require.Equal(t, sent, tries.Load())
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/autoscale"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
@@ -35,6 +36,8 @@ type state struct {
 	good      *pool.Revision             // what a failed rollout returns to; nil if none is known
 	readings  map[string]planner.Reading // of active jobs, by worker id
 	holders   map[string]string          // of leases on draining workers, by worker id
+	waiting   int                        // claims that an autoscaled pool is to grow for
+	demanded  autoscale.Memory           // what an autoscaled pool's leases asked for lately
 }
 
 // draft is the next state in the making, with what is to be recorded and done for it.
@@ -52,6 +55,7 @@ type draft struct {
 	events    []pool.Event
 	effects   []effect
 	next      time.Time
+	rescale   time.Time           // when time alone makes an autoscaled pool decide anew
 	culprits  map[string][]string // workers whose logs go with a failed operation, by its id
 	idle      []string            // workers that drain because they have no work
 	opened    bool                // a worker takes leases that took none before, or more of them
@@ -95,6 +99,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 	d.unprobed()
 	d.acquit()
 	d.open()
+	d.scale()
 	contracts := maps.Clone(d.contracts)
 	delete(contracts, d.target) // it is the pool's own
 	r := decide(planner.World{
@@ -109,7 +114,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 		Readings:   d.readings,
 		Holders:    d.holders,
 	})
-	d.next = r.Next
+	d.next = soonest(r.Next, d.rescale)
 	d.sweep()
 	d.resignal()
 	d.fill(r.Actions)
@@ -126,6 +131,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 	for _, p := range r.Progress {
 		d.progress(p)
 	}
+	d.scaled(r.Converged)
 	d.converged(r.Converged)
 	for _, o := range r.Outcomes {
 		d.outcome(o)

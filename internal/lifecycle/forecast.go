@@ -59,7 +59,7 @@ func creation(spec pool.Spec, now time.Time) foresight {
 	return foresight{
 		plan: api.Plan{Action: api.PlanCreate, Change: pool.ChangeNone, Changes: []pool.FieldChange{}},
 		world: planner.World{
-			Now: now, Pool: pool.Pool{Name: spec.Name, Phase: pool.PhaseCreating, Spec: spec, Revision: 1, Generation: 1},
+			Now: now, Pool: pool.Pool{Name: spec.Name, Phase: pool.PhaseCreating, Spec: spec, Count: spec.Start(), Revision: 1, Generation: 1},
 			Operations: []pool.Operation{{ID: "op", Kind: pool.OperationCreate, Phase: pool.OperationRunning, CreatedAt: now}},
 		},
 		startUp: usualStartUp,
@@ -85,7 +85,7 @@ func (m *Manager) changeOf(r store.Reader, p pool.Pool, spec pool.Spec, now time
 	if plan.Change != pool.ChangeRolling {
 		world.Contracts = nil // living workers follow
 	}
-	world.Pool.Spec = spec
+	world.Pool.Respec(spec)
 	if plan.Action == api.PlanUpdate {
 		world.Operations = append(world.Operations, pool.Operation{
 			ID: "op", Kind: pool.OperationUpdate, Change: plan.Change, Phase: pool.OperationRunning, CreatedAt: now,

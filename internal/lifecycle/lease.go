@@ -25,7 +25,8 @@ type Want struct {
 // or after atMost, while it keeps its place as long as it is asked for.
 func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost time.Duration) (api.LeaseView, error) {
 	var l pool.Lease
-	limited, isNew := false, false
+	isNew := false
+	var moves []string // uids of pools whose controllers have to know: a worker had its last lease, or more are needed
 	err := m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		if l, err = answeredLease(tx, by); err == nil && l.State == pool.LeaseWaiting { // it is asked for again
 			l.ExpiresAt = m.config.Now().Add(atMost + l.TTL.Std())
@@ -38,7 +39,11 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 		if err != nil {
 			return err
 		}
-		limited = slices.ContainsFunc(pools, func(p pool.Pool) bool { return p.Spec.WorkerLimits.MaxLeases != nil })
+		for _, p := range pools {
+			if p.Spec.WorkerLimits.MaxLeases != nil || p.Spec.Autoscaling != nil {
+				moves = append(moves, p.UID)
+			}
+		}
 		now := m.config.Now()
 		l = pool.Lease{
 			ID: m.config.NewID("l"), State: pool.LeaseWaiting, Selector: want.Selector, Holder: want.Holder,
@@ -63,8 +68,8 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 	if isNew {
 		m.announce(l)
 	}
-	if l.WorkerID != "" && limited {
-		m.nudge(l.PoolUID) // the worker may have had its last lease
+	for _, uid := range moves {
+		m.nudge(uid)
 	}
 	return m.awaitLease(ctx, l.ID, atMost)
 }

@@ -433,14 +433,16 @@ func TestALaunchOfAnEarlierManagerIsNotMadeUpForWhenItIsNotWantedAnyMore(t *test
 			p.Phase, p.OperationID, p.Generation = pool.PhaseDeleting, o.ID, o.Generation
 			return errors.Join(tx.UpdatePool(p), tx.PutOperation(o))
 		})
-		launched := false
+		var launched atomic.Bool
 		s.gate = func(call string) (before, after error) {
-			launched = launched || call == "launch"
+			if call == "launch" {
+				launched.Store(true)
+			}
 			return nil, nil
 		}
 		s.open()
 		s.pass(time.Minute)
-		require.False(t, launched)
+		require.False(t, launched.Load())
 		require.Empty(t, s.world.running())
 		require.True(t, s.worker("w_journaled").State.Ended())
 	})

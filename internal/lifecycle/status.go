@@ -44,7 +44,7 @@ func Status(p pool.Pool, newest pool.Operation, running []pool.Operation, worker
 		WorkersKnown: len(workers) > 0,
 		Draining:     draining,
 		Old:          s.Old > 0,
-		Resizing:     slices.ContainsFunc(running, func(o pool.Operation) bool { return o.Kind == pool.OperationResize }),
+		Resizing:     p.Scaling || slices.ContainsFunc(running, func(o pool.Operation) bool { return o.Kind == pool.OperationResize }),
 	}.Shown()
 	if newest.Phase == pool.OperationFailed {
 		s.Reason = newest.Reason

@@ -93,7 +93,10 @@ func (m *Manager) DrainWorker(ctx context.Context, by Request, ref, workerID str
 		}
 		kind, change, event, text := pool.OperationDrain, pool.ChangeNone, pool.EventWorkerDraining, "to be drained and replaced"
 		if !replace {
-			size := int64(p.Spec.DesiredSize() - 1)
+			if p.Spec.Autoscaling != nil {
+				return Accepted{}, autoscaled(p)
+			}
+			size := int64(p.Desired() - 1)
 			if size < 0 {
 				return Accepted{}, refuse(api.ProblemWorkerState, "pool %q has no size to take away from", p.Name)
 			}

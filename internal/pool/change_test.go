@@ -38,6 +38,10 @@ var changed = map[string]func(*pool.Spec){
 	"drain.active_jobs.port":      func(s *pool.Spec) { s.Drain.ActiveJobs.Port = "" },
 	"drain.active_jobs.json_path": func(s *pool.Spec) { s.Drain.ActiveJobs.JSONPath = "" },
 	"size":                        func(s *pool.Spec) { s.Size = number(0) },
+	"autoscaling.min":             rescaled(func(a *pool.Autoscaling) { a.Min = number(1) }),
+	"autoscaling.max":             rescaled(func(a *pool.Autoscaling) { a.Max = number(99) }),
+	"autoscaling.initial":         rescaled(func(a *pool.Autoscaling) { a.Initial = nil }),
+	"autoscaling.idle_timeout":    rescaled(func(a *pool.Autoscaling) { a.IdleTimeout = nil }),
 	"initialization":              func(s *pool.Spec) { s.Initialization = pool.Empty },
 	"health.http.path":            func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Port: "admin"} },
 	"health.http.port":            func(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{Path: "/healthz"} },
@@ -67,10 +71,20 @@ var changed = map[string]func(*pool.Spec){
 	"deletion_protection":         func(s *pool.Spec) { s.DeletionProtection = false },
 }
 
+// rescaled changes how a pool sizes itself; one that does not is made to.
+func rescaled(change func(*pool.Autoscaling)) func(*pool.Spec) {
+	return func(s *pool.Spec) {
+		if s.Autoscaling == nil {
+			s.Size, s.Autoscaling = nil, wantEveryField().Autoscaling
+		}
+		change(s.Autoscaling)
+	}
+}
+
 // compared is a spec with all probes and hooks, so that every field can change alone.
 func compared() pool.Spec {
 	s := validSpec()
-	s.Health, s.Drain.Hook = wantEveryField().Health, wantEveryField().Drain.Hook
+	s.Health, s.Drain.Hook, s.Autoscaling = wantEveryField().Health, wantEveryField().Drain.Hook, wantEveryField().Autoscaling
 	return s
 }
 

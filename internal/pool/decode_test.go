@@ -27,6 +27,7 @@ worker:
 worker_limits: {max_age: 24h, max_leases: 100}
 leases: {slots: 4, ttl: 30s}
 size: 3
+autoscaling: {min: 2, max: 9, initial: 4, idle_timeout: 10m}
 initialization: empty
 health:
   http: {path: /healthz, port: admin}
@@ -74,6 +75,7 @@ func wantEveryField() pool.Spec {
 		WorkerLimits: pool.WorkerLimits{MaxAge: &age, MaxLeases: &leases},
 		Leases:       pool.LeaseTerms{Slots: 4, TTL: pool.Duration(30 * time.Second)},
 		Size:         &size, Initialization: pool.Empty,
+		Autoscaling: &pool.Autoscaling{Min: new(int64(2)), Max: new(int64(9)), Initial: new(int64(4)), IdleTimeout: new(pool.Duration(10 * time.Minute))},
 		Health: pool.HealthCheck{
 			HTTP: &pool.HTTPProbe{Path: "/healthz", Port: "admin"}, TCP: &pool.TCPProbe{Port: "http"},
 			GRPC: &pool.GRPCProbe{Port: "http", Service: "web.Front"}, Exec: &pool.ExecProbe{Command: []string{"/bin/check", "${PORT}"}},

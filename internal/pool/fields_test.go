@@ -182,8 +182,8 @@ func TestTheKindOfChangeOfEveryField(t *testing.T) {
 		pool.ChangeReplace:  {"name", "runtime.process.host"},
 		pool.ChangeRolling:  {"worker.command", "worker.env", "worker.working_dir", "worker.ports", "restart_triggers"},
 		pool.ChangeContract: {"health.", "drain.", "leases.", "worker.on_exit_zero"},
-		pool.ChangeHot:      {"description", "labels", "worker_limits.", "size", "remediation.", "update.", "logs.", "deletion_protection"},
-		pool.ChangeCreation: {"initialization"},
+		pool.ChangeHot:      {"description", "labels", "worker_limits.", "size", "autoscaling.min", "autoscaling.max", "autoscaling.idle_timeout", "remediation.", "update.", "logs.", "deletion_protection"},
+		pool.ChangeCreation: {"initialization", "autoscaling.initial"},
 	}
 	for _, f := range pool.Fields {
 		require.True(t, slices.ContainsFunc(rows[f.Change], func(row string) bool {

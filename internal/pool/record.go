@@ -16,6 +16,8 @@ type Pool struct {
 	Good                Template  `json:"good,omitzero" doc:"The newest template whose rollout succeeded: what a failed rollout returns to"`
 	Paused              bool      `json:"paused,omitempty" doc:"Whether nothing is launched, stopped or replaced; leases go on"`
 	Steered             int64     `json:"steered,omitempty" doc:"How often it was paused, resumed, or its rollout promoted or aborted"`
+	Count               int64     `json:"count,omitempty" doc:"Workers that its autoscaling has decided on"`
+	Scaling             bool      `json:"scaling,omitempty" doc:"Whether that count is not reached yet"`
 	OperationID         string    `json:"operation_id" doc:"The newest operation that a user asked for"`
 	Claimed             bool      `json:"claimed" doc:"Whether its creator knows that it exists"`
 	Author              string    `json:"author" doc:"Who created it"`
@@ -37,7 +39,19 @@ func (p Pool) Desired() int {
 	if p.Phase == PhaseDeleting || p.Phase == PhaseDestroyed {
 		return 0
 	}
-	return p.Spec.DesiredSize()
+	if a := p.Spec.Autoscaling; a != nil {
+		return int(a.Clamp(p.Count))
+	}
+	return int(valueOf(p.Spec.Size))
+}
+
+// Respec gives the pool another spec. An autoscaled one begins with the count in force, within its bounds.
+func (p *Pool) Respec(spec Spec) {
+	count := int64(p.Desired())
+	p.Spec, p.Count = spec, 0
+	if spec.Autoscaling != nil {
+		p.Count = spec.Autoscaling.Clamp(count)
+	}
 }
 
 // Revision is one accepted spec; it is never rewritten.

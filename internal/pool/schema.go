@@ -27,6 +27,7 @@ func JSONSchema() ([]byte, error) {
 	}
 	root.Schema = "https://json-schema.org/draft/2020-12/schema"
 	root.Title = "Poolkeeper resource pool"
+	root.OneOf = []*jsonschema.Schema{{Required: []string{"size"}}, {Required: []string{"autoscaling"}}}
 	data, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode the JSON Schema: %w", err)

@@ -40,7 +40,7 @@ func minimal(members ...string) string {
 func TestTheSchemaDescribesEveryField(t *testing.T) {
 	root, _ := schema(t)
 	require.Equal(t, "https://json-schema.org/draft/2020-12/schema", root.Schema)
-	require.Equal(t, []string{"name", "worker", "size"}, root.Required)
+	require.Equal(t, []string{"name", "worker"}, root.Required, "and one of size and autoscaling")
 	for _, f := range pool.Fields {
 		s := root
 		for name := range strings.SplitSeq(f.Path, ".") {
@@ -95,6 +95,7 @@ func TestTheSchemaAdmitsWhatIsValid(t *testing.T) {
 		minimal(`"drain": {"timeout": "1h30m", "grace": "0", "deregister_delay": "1.5s"}`),
 		minimal(`"labels": {"example.com/team": "core"}`, `"restart_triggers": {"any key": ""}`),
 		minimal(`"description": "two\nlines ü"`),
+		strings.Replace(minimal(), `"size": 1`, `"autoscaling": {"min": 0, "max": 3}`, 1),
 	}
 	for _, change := range changed {
 		spec := rewritten(change)
@@ -119,6 +120,10 @@ func TestTheSchemaAdmitsWhatIsValid(t *testing.T) {
 			var members map[string]any
 			require.NoError(t, json.Unmarshal(documentWith(t, f, value), &members))
 			whole := instance(t, minimal()).(map[string]any)
+			if strings.HasPrefix(f.Path, "autoscaling.") {
+				delete(whole, "size")
+				whole["autoscaling"] = map[string]any{"min": 0.0, "max": 100000.0}
+			}
 			for name, v := range members {
 				if inner, ok := whole[name].(map[string]any); ok {
 					maps.Copy(inner, v.(map[string]any))
@@ -166,6 +171,9 @@ func TestTheSchemaRefusesWhatIsNot(t *testing.T) {
 		minimal(`"labels": {"a": 1}`),
 		minimal(`"labels": {"a b": "c"}`),
 		minimal(`"deletion_protection": "true"`),
+		minimal(`"autoscaling": {"min": 0, "max": 3}`),
+		strings.Replace(minimal(), `"size": 1`, `"autoscaling": {"max": 3}`, 1),
+		strings.Replace(minimal(), `"size": 1`, `"labels": {}`, 1),
 		strings.Replace(minimal(), `"command"`, `"env": {"A-B": "x"}, "command"`, 1),
 		strings.Replace(minimal(), `"command"`, `"ports": [{}], "command"`, 1),
 		strings.Replace(minimal(), `"command"`, `"ports": [{"name": "HTTP"}], "command"`, 1),
@@ -193,6 +201,7 @@ var beyondSchema = []string{
 	"a probe of no port", "a probe of another port", "a TCP probe of another port", "a gRPC probe of another port",
 	"a hook without a program", "a hook of no port",
 	"a check without a program", "NUL in a check", "a check of a port that is not declared",
+	"more at least than most", "a start out of bounds", "no patience",
 	"an interval too short", "an interval too long", "no timeout", "more unhealthy than all", "a surge of more than all",
 	"no room to update", "a deadline before ready", "a drain of a year", "a long grace", "a tiny log",
 }

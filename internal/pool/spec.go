@@ -1,6 +1,9 @@
 package pool
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Spec is what a user declares about one pool. JSON, YAML and HCL share its field names; Fields says for
 // every leaf its default, its bounds and how a change of it is applied. A Spec that came out of Decode or
@@ -13,7 +16,8 @@ type Spec struct {
 	Worker             WorkerTemplate    `json:"worker"`
 	WorkerLimits       WorkerLimits      `json:"worker_limits,omitzero"`
 	Leases             LeaseTerms        `json:"leases"`
-	Size               *int64            `json:"size,omitempty"`
+	Size               *int64            `json:"size,omitempty"` // not with Autoscaling
+	Autoscaling        *Autoscaling      `json:"autoscaling,omitempty"`
 	Initialization     string            `json:"initialization"`
 	Health             HealthCheck       `json:"health"`
 	Remediation        Remediation       `json:"remediation"`
@@ -241,13 +245,53 @@ type Logs struct {
 // The values of Spec.Initialization.
 const (
 	Prewarmed = "prewarmed" // creation waits until every worker is available
+	Dynamic   = "dynamic"   // creation starts the fewest workers; more come with the leases
 	Empty     = "empty"     // creation starts no worker
 )
 
-// DesiredSize is the number of workers the spec asks for.
-func (s Spec) DesiredSize() int {
-	if s.Size == nil {
+// Autoscaling lets a pool size itself by the leases that are held and waited for.
+type Autoscaling struct {
+	Min         *int64    `json:"min,omitempty"`          // required
+	Max         *int64    `json:"max,omitempty"`          // required
+	Initial     *int64    `json:"initial,omitempty"`      // of a prewarmed pool; nil means Min
+	IdleTimeout *Duration `json:"idle_timeout,omitempty"` // nil means DefaultIdleTimeout
+}
+
+// DefaultIdleTimeout is how long workers are kept that nobody needs, unless Autoscaling says otherwise.
+const DefaultIdleTimeout = 5 * time.Minute
+
+// Bounds are the fewest and the most workers.
+func (a Autoscaling) Bounds() (least, most int64) { return valueOf(a.Min), valueOf(a.Max) }
+
+// Clamp is a count within the bounds.
+func (a Autoscaling) Clamp(count int64) int64 {
+	least, most := a.Bounds()
+	return max(least, min(count, most))
+}
+
+// Idle is how long workers are kept that nobody needs.
+func (a Autoscaling) Idle() time.Duration {
+	if a.IdleTimeout == nil {
+		return DefaultIdleTimeout
+	}
+	return a.IdleTimeout.Std()
+}
+
+// Start is how many workers a creation starts with.
+func (s Spec) Start() int64 {
+	a := s.Autoscaling
+	switch {
+	case a == nil:
+		return valueOf(s.Size)
+	case s.Initialization == Prewarmed && a.Initial != nil:
+		return a.Clamp(*a.Initial)
+	}
+	return a.Clamp(0)
+}
+
+func valueOf(n *int64) int64 {
+	if n == nil {
 		return 0
 	}
-	return int(*s.Size)
+	return *n
 }

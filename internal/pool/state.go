@@ -148,6 +148,7 @@ const (
 	EventPoolInitialized  EventType = "pool.initialized"
 	EventPoolUpdated      EventType = "pool.updated"
 	EventPoolResized      EventType = "pool.resized"
+	EventPoolScaled       EventType = "pool.scaled"
 	EventPoolRestarted    EventType = "pool.restarted"
 	EventPoolReverted     EventType = "pool.reverted"
 	EventPoolPaused       EventType = "pool.paused"

@@ -70,7 +70,7 @@ func TestNothingIsDesiredOnceADestroyIsAccepted(t *testing.T) {
 	for phase, want := range map[pool.Phase]int{pool.PhaseCreating: 3, pool.PhaseLive: 3, pool.PhaseDeleting: 0, pool.PhaseDestroyed: 0} {
 		require.Equal(t, want, pool.Pool{Phase: phase, Spec: validSpec()}.Desired(), phase)
 	}
-	require.Zero(t, pool.Spec{}.DesiredSize())
+	require.Zero(t, pool.Pool{}.Desired())
 }
 
 func TestAnExitIsCleanWithCode0Only(t *testing.T) {

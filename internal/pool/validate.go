@@ -117,14 +117,52 @@ type rule struct {
 
 var creationRules = []rule{
 	{[]string{"initialization", "size"}, func(s Spec) Faults {
-		if s.Initialization == Empty && s.DesiredSize() != 0 {
-			return Faults{{Path: "size", Value: strconv.FormatInt(*s.Size, 10), Reason: "initialization is \"empty\"", Valid: "0, or initialization = \"prewarmed\""}}
+		if s.Initialization == Empty && valueOf(s.Size) != 0 {
+			return Faults{{Path: "size", Value: number(s.Size), Reason: "initialization is \"empty\"", Valid: "0, or initialization = \"prewarmed\""}}
+		}
+		return nil
+	}},
+	{[]string{"initialization", "autoscaling", "autoscaling.min"}, func(s Spec) Faults {
+		if s.Initialization == Empty && s.Autoscaling != nil && valueOf(s.Autoscaling.Min) != 0 {
+			return Faults{{Path: "autoscaling.min", Value: number(s.Autoscaling.Min), Reason: "initialization is \"empty\"", Valid: "0, or initialization = \"dynamic\""}}
+		}
+		return nil
+	}},
+	{[]string{"initialization", "autoscaling"}, func(s Spec) Faults {
+		if s.Initialization == Dynamic && s.Autoscaling == nil {
+			return Faults{{Path: "initialization", Value: quoted(s.Initialization), Reason: "the pool has no autoscaling, which would let it grow", Valid: "autoscaling beside it, or prewarmed, empty"}}
 		}
 		return nil
 	}},
 }
 
+func number(n *int64) string { return strconv.FormatInt(valueOf(n), 10) }
+
 var rules = []rule{
+	{[]string{"size", "autoscaling"}, func(s Spec) Faults {
+		switch {
+		case s.Size == nil && s.Autoscaling == nil:
+			return Faults{{Path: "size", Reason: "is required", Valid: "a whole number from 0 to " + MaxSize + ", or autoscaling instead"}}
+		case s.Size != nil && s.Autoscaling != nil:
+			return Faults{{Path: "size", Value: number(s.Size), Reason: "autoscaling decides on the size", Valid: "one of size and autoscaling"}}
+		}
+		return nil
+	}},
+	{[]string{"autoscaling", "autoscaling.min"}, autoscalingNeeds("min", func(a Autoscaling) *int64 { return a.Min })},
+	{[]string{"autoscaling", "autoscaling.max"}, autoscalingNeeds("max", func(a Autoscaling) *int64 { return a.Max })},
+	{[]string{"autoscaling", "autoscaling.min", "autoscaling.max"}, func(s Spec) Faults {
+		if a := s.Autoscaling; a != nil && a.Min != nil && a.Max != nil && *a.Min > *a.Max {
+			return Faults{{Path: "autoscaling.min", Value: number(a.Min), Reason: "is above autoscaling.max", Valid: "at most " + number(a.Max)}}
+		}
+		return nil
+	}},
+	{[]string{"autoscaling", "autoscaling.initial", "autoscaling.min", "autoscaling.max"}, func(s Spec) Faults {
+		a := s.Autoscaling
+		if a == nil || a.Initial == nil || a.Min == nil || a.Max == nil || *a.Initial == a.Clamp(*a.Initial) {
+			return nil
+		}
+		return Faults{{Path: "autoscaling.initial", Value: number(a.Initial), Reason: outOfRange, Valid: fmt.Sprintf("a whole number from %s to %s", number(a.Min), number(a.Max))}}
+	}},
 	{[]string{"labels"}, func(s Spec) Faults {
 		return labelFaults(s.Labels)
 	}},
@@ -234,6 +272,18 @@ func longValues(path string, m map[string]string, most int) (faults Faults) {
 		}
 	}
 	return faults
+}
+
+// autoscalingNeeds says that a bound is missing.
+func autoscalingNeeds(name string, of func(Autoscaling) *int64) func(Spec) Faults {
+	return func(s Spec) Faults {
+		if s.Autoscaling == nil || of(*s.Autoscaling) != nil {
+			return nil
+		}
+		path := "autoscaling." + name
+		f, _ := FieldAt(path)
+		return Faults{{Path: path, Reason: "is required", Valid: f.valid()}}
+	}
 }
 
 func (c Command) faults() Faults {

@@ -16,7 +16,7 @@ func validSpec() pool.Spec {
 	s := wantEveryField()
 	s.Health.TCP, s.Health.GRPC, s.Health.Exec = nil, nil, nil
 	s.Drain.Hook.Exec = nil
-	s.Initialization = pool.Prewarmed
+	s.Initialization, s.Autoscaling = pool.Prewarmed, nil
 	return s
 }
 
@@ -29,6 +29,16 @@ func rewritten(change func(*pool.Spec)) pool.Spec {
 
 func hook(command ...string) *pool.DrainHook {
 	return &pool.DrainHook{Exec: &pool.ExecProbe{Command: command}}
+}
+
+func scaled(least, most int64) *pool.Autoscaling { return &pool.Autoscaling{Min: &least, Max: &most} }
+
+// autoscaling is a pool that sizes itself, with a change of how.
+func autoscaling(change func(*pool.Autoscaling)) func(*pool.Spec) {
+	return func(s *pool.Spec) {
+		s.Size, s.Autoscaling = nil, scaled(2, 9)
+		change(s.Autoscaling)
+	}
 }
 
 func number(n int64) *int64 { return &n }
@@ -75,10 +85,17 @@ var invalid = map[string]struct {
 	"a port in capitals":        {func(s *pool.Spec) { s.Worker.Ports[0].Name = "HTTP"; s.Health.HTTP.Port = "" }, "worker.ports[0].name", "name of a port", []string{"worker.ports"}},
 	"a port of 16 characters":   {func(s *pool.Spec) { s.Worker.Ports = append(s.Worker.Ports, pool.Port{Name: "abcdefghijklmnop"}) }, "worker.ports[2].name", "1 to 15", []string{"worker.ports"}},
 	"a port twice":              {func(s *pool.Spec) { s.Worker.Ports = append(s.Worker.Ports, pool.Port{Name: "http"}) }, "worker.ports[2].name", "twice", []string{"worker.ports"}},
-	"no size":                   {func(s *pool.Spec) { s.Size = nil }, "size", "is required", []string{"size"}},
+	"no size":                   {func(s *pool.Spec) { s.Size = nil }, "size", "or autoscaling instead", []string{"size", "autoscaling"}},
+	"two sizes":                 {func(s *pool.Spec) { s.Autoscaling = scaled(1, 2) }, "size", "one of size and autoscaling", []string{"size", "autoscaling"}},
+	"no least":                  {autoscaling(func(a *pool.Autoscaling) { a.Min = nil }), "autoscaling.min", "is required", []string{"autoscaling", "autoscaling.min"}},
+	"no most":                   {autoscaling(func(a *pool.Autoscaling) { a.Max = nil }), "autoscaling.max", "is required", []string{"autoscaling", "autoscaling.max"}},
+	"a most of nobody":          {autoscaling(func(a *pool.Autoscaling) { a.Min, a.Max = number(0), number(0) }), "autoscaling.max", "from 1 to 100000", []string{"autoscaling.max"}},
+	"more at least than most":   {autoscaling(func(a *pool.Autoscaling) { a.Min = number(10) }), "autoscaling.min", "at most 9", []string{"autoscaling.min", "autoscaling.max"}},
+	"a start out of bounds":     {autoscaling(func(a *pool.Autoscaling) { a.Initial = number(10) }), "autoscaling.initial", "from 2 to 9", []string{"autoscaling.initial", "autoscaling.min", "autoscaling.max"}},
+	"no patience":               {autoscaling(func(a *pool.Autoscaling) { a.IdleTimeout = new(pool.Duration) }), "autoscaling.idle_timeout", "from 1s", []string{"autoscaling.idle_timeout"}},
 	"a size below 0":            {func(s *pool.Spec) { s.Size = number(-1) }, "size", "from 0 to 100000", []string{"size"}},
 	"a size too large":          {func(s *pool.Spec) { s.Size = number(100_001) }, "size", "from 0 to 100000", []string{"size"}},
-	"an unknown initialization": {func(s *pool.Spec) { s.Initialization = "warm" }, "initialization", "prewarmed, empty", []string{"initialization"}},
+	"an unknown initialization": {func(s *pool.Spec) { s.Initialization = "warm" }, "initialization", "prewarmed, dynamic, empty", []string{"initialization"}},
 	"two probes":                {func(s *pool.Spec) { s.Health.TCP = &pool.TCPProbe{} }, "health", "http and tcp", []string{"health.http", "health.tcp"}},
 	"four probes":               {func(s *pool.Spec) { s.Health = wantEveryField().Health }, "health", "one of http, tcp, grpc, exec", []string{"health.http", "health.tcp", "health.grpc", "health.exec"}},
 	"a probe of no port": {func(s *pool.Spec) {

@@ -25,6 +25,7 @@ import (
 var objectDocs = map[string]string{
 	"runtime":           "Where workers run. Left out, they are processes of the manager's host.",
 	"runtime.process":   "Workers are processes of one host. May be left empty (`{}`).",
+	"autoscaling":       "Lets the pool size itself by its leases: it grows at once when one waits for a slot, and loses workers that none has needed for `idle_timeout`. What it decides is no difference to the configuration.",
 	"worker":            "What one worker is made from.",
 	"worker_limits":     "Bounds of a worker's life.",
 	"leases":            "What schedulers' claims on workers are worth.",
@@ -48,7 +49,8 @@ const templateNote = "In HCL, write `$${PORT}` for `${PORT}`: a single `$` would
 
 // hclNotes is what the docs of a field say beyond the table, because it is so in Terraform only.
 var hclNotes = map[string]string{
-	"size":                "Has to be set.",
+	"autoscaling.min":     "Has to be set.",
+	"autoscaling.max":     "Has to be set.",
 	"worker.command":      templateNote,
 	"health.exec.command": "Has to be set. " + templateNote,
 
@@ -85,9 +87,9 @@ func fieldDoc(f pool.Field) string {
 	return strings.Join(append(parts, changeDocs[f.Change]), " ")
 }
 
-// requiredByTerraform: size is left to the validator, because a later way to size a pool excludes it; so are
-// leaves of one-of objects, of which Terraform does not know whether they are there.
-func requiredByTerraform(f pool.Field) bool { return f.Required && f.Path != "size" && !f.OneOf }
+// requiredByTerraform: leaves of one-of objects are left to the validator, because Terraform does not know
+// whether the objects are there.
+func requiredByTerraform(f pool.Field) bool { return f.Required && !f.OneOf }
 
 // poolAttributes is the schema of a pool as a resource: the table's fields, then what the manager tells.
 func poolAttributes(ctx context.Context) map[string]schema.Attribute {

@@ -26,9 +26,9 @@ func unknownPaths() []string {
 	return slices.DeleteFunc(paths, ofAnotherWay)
 }
 
-// ofAnotherWay says that a path belongs to a probe or a hook that the one of probed() excludes.
+// ofAnotherWay says that a path belongs to a probe, a hook or a way to size a pool that the one of probed() excludes.
 func ofAnotherWay(path string) bool {
-	excluded := []string{"drain.hook.exec"}
+	excluded := []string{"drain.hook.exec", "autoscaling"}
 	for _, kind := range pool.ProbeKinds() {
 		if kind != pool.ProbeHTTP {
 			excluded = append(excluded, kind.Path())

@@ -182,14 +182,18 @@ func (tf *core) planOver(prior tftypes.Value, config object) plan {
 	return p
 }
 
-// proposed is what Terraform proposes: the configuration, and the prior values of what it leaves open.
+// proposed is what Terraform proposes: the configuration, and the prior values of what is computed where it is
+// left open.
 func proposed(config, prior tftypes.Value) tftypes.Value {
 	var members map[string]tftypes.Value
 	if !config.IsKnown() || config.IsNull() || config.As(&members) != nil {
 		return config
 	}
-	open := map[string]tftypes.Value{}
+	open, attributes := map[string]tftypes.Value{}, poolAttributes(context.Background())
 	for name, v := range members {
+		if !attributes[name].IsComputed() {
+			continue
+		}
 		if was := valueAt(prior, name); v.IsNull() && !was.IsNull() && was.Type().Equal(v.Type()) {
 			open[name] = was
 		}

@@ -104,11 +104,11 @@ func (f *fakeManager) end(op *pool.Operation) {
 		v.Status = pool.Status{State: pool.StateDestroyed, Health: pool.HealthUnknown, Operation: op}
 	case neverReady(v.Spec):
 		op.Phase = pool.OperationFailed
-		op.Reason = fmt.Sprintf("no progress for %s: 0 of %d workers are available", v.Spec.Update.ProgressDeadline, v.Spec.DesiredSize())
+		op.Reason = fmt.Sprintf("no progress for %s: 0 of %d workers are available", v.Spec.Update.ProgressDeadline, v.Desired())
 		op.LogTail = "going to sleep"
-		v.Status = pool.Status{State: pool.StateError, Reason: op.Reason, Health: pool.Unhealthy, Desired: v.Spec.DesiredSize(), Current: v.Spec.DesiredSize(), Operation: op}
+		v.Status = pool.Status{State: pool.StateError, Reason: op.Reason, Health: pool.Unhealthy, Desired: v.Desired(), Current: v.Desired(), Operation: op}
 	default:
-		n := v.Spec.DesiredSize()
+		n := v.Desired()
 		f.staff(v.UID, n, op.Change == pool.ChangeRolling)
 		op.Phase, v.Phase, v.Claimed = pool.OperationSucceeded, pool.PhaseLive, true
 		v.Status = pool.Status{State: pool.StateActive, Health: pool.Healthy, Desired: n, Current: n, Ready: n, Available: n, Operation: op}
@@ -253,7 +253,7 @@ func (f *fakeManager) change(v *pool.View, spec pool.Spec, c client.Change) (api
 	if change != pool.ChangeNone {
 		v.Revision++
 	}
-	v.Spec = spec
+	v.Respec(spec)
 	return f.accept(v, pool.OperationUpdate, change, c), nil
 }
 

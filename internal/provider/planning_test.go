@@ -21,6 +21,8 @@ func TestAPlanWithoutAChangeIsEmpty(t *testing.T) {
 		"full":                     probed(),
 		"empty probe":              web(at("worker.ports", list{object{"name": "a"}}), at("health.tcp", object{})),
 		"gRPC probe":               web(at("worker.ports", list{object{"name": "a"}}), at("health.grpc", object{})),
+		"autoscaling":              web(object{"size": nil, "autoscaling": object{"min": 0, "max": 5}}),
+		"all of autoscaling":       web(object{"size": nil, "autoscaling": object{"min": 0, "max": 5, "initial": 3, "idle_timeout": "300s"}}),
 		"command as a hook":        web(at("drain.hook.exec.command", list{"/bin/leave", "${POOLKEEPER_WORKER_ID}"})),
 		"command as a probe":       web(at("health.exec.command", list{"/bin/check", "${POOLKEEPER_WORKER_ID}"})),
 		"empty collections":        web(object{"labels": object{}, "restart_triggers": object{}, "description": ""}, at("worker.ports", list{})),
@@ -304,4 +306,30 @@ func TestARuleOfCreationHoldsAtCreationOnly(t *testing.T) {
 	require.ErrorContains(t, firstError(p.diagnostics), "initialization is \"empty\"")
 	tf.reaches(web(object{"initialization": "empty", "size": 0}))
 	tf.reaches(web(object{"initialization": "empty", "size": 2}))
+}
+
+// What an autoscaled pool decides on is no difference, and no change of how it does replaces a worker.
+func TestAutoscalingNeverFightsWithThePlan(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	scaled := func(least, most int) object {
+		return web(object{"size": nil, "autoscaling": object{"min": least, "max": most}})
+	}
+	tf.reaches(web())
+	p := tf.plan(scaled(1, 9))
+	require.Equal(t, "hot", plain(valueAt(p.value, "last_change")))
+	require.Empty(t, summaries(tf.apply(p)))
+	require.Nil(t, tf.shown("size"))
+	for _, count := range []int64{7, 2, 9} {
+		fake.alter("web", func(v *pool.View) { v.Count, v.Status.Current = count, int(count) })
+		require.Empty(t, summaries(tf.refresh()))
+		require.True(t, tf.plan(scaled(1, 9)).empty(tf), "%d workers", count)
+	}
+	p = tf.plan(scaled(5, 9))
+	require.Equal(t, "hot", plain(valueAt(p.value, "last_change")))
+	require.Empty(t, summaries(tf.apply(p)))
+	p = tf.plan(web(object{"size": 4}))
+	require.Empty(t, summaries(tf.apply(p)))
+	require.Nil(t, tf.shown("autoscaling"))
+	require.Equal(t, int64(4), tf.shown("size"))
 }

@@ -23,7 +23,7 @@ func TestMetricsTellHowFullAPoolIsAndWhatBecameOfItsLeases(t *testing.T) {
 		leases = append(leases, as[api.LeaseView](s.local.do("POST", "/v1/leases", `{"pool":"web"}`)).ID)
 	}
 
-	scrape := func() map[string]float64 {
+	scrape := func() map[string]int {
 		t.Helper()
 		text := s.local.get("/metrics").ok(http.StatusOK).body
 		parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -32,7 +32,7 @@ func TestMetricsTellHowFullAPoolIsAndWhatBecameOfItsLeases(t *testing.T) {
 		problems, err := promlint.New(strings.NewReader(text)).Lint()
 		require.NoError(t, err)
 		require.Empty(t, problems)
-		values := map[string]float64{}
+		values := map[string]int{}
 		for name, family := range families {
 			for _, m := range family.Metric {
 				for _, l := range m.Label {
@@ -40,14 +40,14 @@ func TestMetricsTellHowFullAPoolIsAndWhatBecameOfItsLeases(t *testing.T) {
 						name += " " + l.GetValue()
 					}
 				}
-				values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				values[name] = int(m.GetGauge().GetValue()+m.GetCounter().GetValue()) + int(m.GetHistogram().GetSampleCount())
 				name, _, _ = strings.Cut(name, " ")
 			}
 		}
 		return values
 	}
 	got := scrape()
-	for name, want := range map[string]float64{
+	for name, want := range map[string]int{
 		"poolkeeper_pool_desired_workers": 2, "poolkeeper_pool_available_workers": 2, "poolkeeper_pool_slots": 2,
 		"poolkeeper_pool_busy_slots": 2, "poolkeeper_pool_waiting_leases": 1, "poolkeeper_leases_total held": 2, "poolkeeper_lease_wait_seconds": 2,
 	} {
@@ -57,9 +57,9 @@ func TestMetricsTellHowFullAPoolIsAndWhatBecameOfItsLeases(t *testing.T) {
 
 	s.local.do("DELETE", "/v1/leases/"+leases[0], "").ok(http.StatusOK)
 	got = scrape()
-	require.Equal(t, 0.0, got["poolkeeper_pool_waiting_leases"])
-	require.Equal(t, 3.0, got["poolkeeper_lease_wait_seconds"], "the one who waited has got the slot")
-	require.Equal(t, 1.0, got["poolkeeper_leases_total released"])
+	require.Equal(t, 0, got["poolkeeper_pool_waiting_leases"])
+	require.Equal(t, 3, got["poolkeeper_lease_wait_seconds"], "the one who waited has got the slot")
+	require.Equal(t, 1, got["poolkeeper_leases_total released"])
 
 	deleted := as[api.Accepted](s.local.with("If-Match: *").do("DELETE", "/v1/pools/web?force=true", "").ok(http.StatusAccepted))
 	s.succeeds(deleted.Operation)

@@ -128,8 +128,7 @@ func (s *Server) resize(ctx context.Context, in *bodyInput) (*acceptedOutput, er
 	if err != nil {
 		return nil, s.answer(decodeFault(err))
 	}
-	patch := fmt.Sprintf(`{"size":%d}`, size)
-	done, err := s.config.Manager.Patch(ctx, in.request(ctx, "resize", patch), in.Pool, []byte(patch))
+	done, err := s.config.Manager.Resize(ctx, in.request(ctx, "resize", fmt.Sprintf(`{"size":%d}`, size)), in.Pool, size)
 	return s.accepted(ctx, done, err)
 }
 

@@ -31,6 +31,7 @@ var problems = map[string]struct {
 	api.ProblemStale:        {http.StatusPreconditionFailed, "The pool was changed meanwhile"},
 	api.ProblemPrecondition: {http.StatusPreconditionRequired, "A precondition is missing"},
 	api.ProblemKeyReused:    {http.StatusUnprocessableEntity, "The idempotency key was used before"},
+	api.ProblemAutoscaled:   {http.StatusConflict, "The pool sizes itself"},
 	api.ProblemNoRollout:    {http.StatusConflict, "There is no such rollout"},
 	api.ProblemWorkerState:  {http.StatusConflict, "The worker is in no state for it"},
 	api.ProblemLeaseEnded:   {http.StatusGone, "The lease is over"},

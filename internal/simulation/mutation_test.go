@@ -243,7 +243,7 @@ var mutations = []Mutation{
 		writes: hands(func(tx store.Writer) store.Writer {
 			return &scribe{Writer: tx, pool: func(p *pool.Pool) {
 				if before, err := tx.Pool(p.UID); err == nil && before.Generation < p.Generation && before.OperationID == p.OperationID {
-					size := p.Spec.DesiredSize() + 1
+					size := p.Desired() + 1
 					p.Spec.Size = new(int64)
 					*p.Spec.Size = int64(size)
 				}

@@ -51,6 +51,20 @@ type change struct {
 var changes = []change{
 	{"description (hot)", false, func(r *run, s *pool.Spec) { s.Description = fmt.Sprint("for ", r.rand.IntN(100)) }},
 	{"labels (hot)", false, func(r *run, s *pool.Spec) { s.Labels = labels(r) }},
+	{"size or autoscaling (hot)", true, func(r *run, s *pool.Spec) {
+		if r.rand.IntN(3) > 0 {
+			return
+		}
+		if s.Autoscaling != nil {
+			size := int64(r.rand.IntN(maxSize + 1))
+			s.Size, s.Autoscaling = &size, nil
+			return
+		}
+		least := int64(r.rand.IntN(3))
+		most, idle := max(least, 1)+int64(r.rand.IntN(maxSize)), pool.Duration(pick(r, time.Second, 10*time.Second, time.Minute))
+		s.Size, s.Autoscaling = nil, &pool.Autoscaling{Min: &least, Max: &most, IdleTimeout: &idle}
+		s.Initialization = pick(r, pool.Prewarmed, pool.Dynamic)
+	}},
 	{"leases (contract)", true, func(r *run, s *pool.Spec) {
 		s.Leases.Slots = pick(r, int64(1), 1, 2, 3)
 		s.Leases.TTL = pool.Duration(pick(r, 5*time.Second, 20*time.Second, time.Minute))
@@ -135,7 +149,7 @@ var changes = []change{
 	}},
 	{"everything at once", false, func(r *run, s *pool.Spec) {
 		size := int64(r.rand.IntN(maxSize + 1))
-		s.Size = &size
+		s.Size, s.Autoscaling = &size, nil
 		s.RestartTriggers = map[string]string{"at": fmt.Sprint(r.rand.IntN(1000))}
 		s.Drain.Grace = pool.Duration(3 * time.Second)
 	}},

@@ -48,7 +48,7 @@ type wish struct {
 var wishes = []wish{
 	{"create", 30, func(r *run) *request {
 		spec := r.newSpec(names[r.rand.IntN(len(names))])
-		return put(fmt.Sprintf("create %s with %d", spec.Name, *spec.Size), lifecycle.Request{IfNoneMatch: true}, spec)
+		return put(fmt.Sprintf("create %s with %d", spec.Name, spec.Start()), lifecycle.Request{IfNoneMatch: true}, spec)
 	}},
 	{"change", 30, ofSome(func(r *run, p pool.Pool) *request {
 		c := changes[r.rand.IntN(len(changes))]
@@ -63,6 +63,9 @@ var wishes = []wish{
 	})},
 	{"resize", 20, ofSome(func(r *run, p pool.Pool) *request {
 		size := r.rand.IntN(maxSize + 1)
+		if p.Spec.Autoscaling != nil {
+			return patch(fmt.Sprintf("raise the least of %s to %d", p.Name, 1), lifecycle.Request{IfMatch: r.basis(p)}, p, `{"autoscaling":{"min":1}}`)
+		}
 		return patch(fmt.Sprintf("resize %s to %d", p.Name, size), lifecycle.Request{IfMatch: r.basis(p)}, p, fmt.Sprintf(`{"size":%d}`, size))
 	})},
 	{"restart", 14, ofSome(func(r *run, p pool.Pool) *request {
