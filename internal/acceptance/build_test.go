@@ -15,6 +15,8 @@ import (
 const (
 	older = "0.1.0"
 	newer = "0.2.0"
+	// failing is the older one, with its failpoints.
+	failing = "failing"
 )
 
 // parts are the programs that the tests put together.
@@ -52,6 +54,9 @@ func buildAll(ctx context.Context, root string) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := build(ctx, p.provider(failing), append(race, "-tags=failpoints", "-ldflags=-s -w -X main.version="+older), "../.."); err != nil {
+		return err
 	}
 	return build(ctx, p.worker, nil, "./testworker")
 }

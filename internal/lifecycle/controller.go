@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
@@ -103,6 +104,9 @@ func (c *controller) step(ctx context.Context) (time.Time, error) {
 		c.putBack(facts, false)
 		c.resumed = resumed
 		return time.Time{}, err
+	}
+	if len(d.effects) > 0 {
+		failpoint.Reach(failpoint.Journaled)
 	}
 	c.state = d.state
 	if d.poolMoved {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
@@ -45,13 +46,16 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 	case effectSignal, effectAgain:
 		signal := e.contract.Drain.Signal
 		f, trouble := c.trouble(f, "signal "+signal, rt.Signal(ctx, e.worker.ID, e.worker.Instance, signal))
+		failpoint.Reach(failpoint.Signalled)
 		f.unsignalled = trouble
 		if !trouble {
 			f.kind = factSignalled
 		}
 		return f, trouble || e.kind == effectAgain
 	case effectKill:
-		return c.trouble(f, "kill", rt.Kill(ctx, e.worker.ID, e.worker.Instance))
+		f, trouble := c.trouble(f, "kill", rt.Kill(ctx, e.worker.ID, e.worker.Instance))
+		failpoint.Reach(failpoint.Killed)
+		return f, trouble
 	case effectHook:
 		if err := c.m.config.Hook(ctx, addressed(c.uid, e.contract, e.worker)); err != nil {
 			return c.trouble(f, "tell it that it drains", err)
@@ -65,12 +69,14 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 		if _, err := rt.Sweep(ctx, e.worker.ID, e.worker.Instance); err != nil {
 			return c.trouble(f, "end what it left running", err)
 		}
+		failpoint.Reach(failpoint.Swept)
 		f.kind = factSwept
 	case effectClean:
 		if err := rt.RemoveLogs(ctx, c.uid); err != nil {
 			c.log.Error("cannot remove the pool's logs", "error", err)
 			f.text = err.Error()
 		}
+		failpoint.Reach(failpoint.Cleaned)
 		f.kind, f.strangers = factCleaned, c.m.strangers(ctx, c.uid)
 	case effectForget:
 		if err := rt.RemoveLogs(ctx, c.uid, e.worker.ID); err != nil {
@@ -87,6 +93,7 @@ func (c *controller) launch(ctx context.Context, e effect) (fact, bool) {
 	instance, err := c.m.config.Runtime.Launch(ctx, runtime.Launch{
 		WorkerID: e.worker.ID, PoolUID: c.uid, PoolName: c.name, Template: e.template,
 	})
+	failpoint.Reach(failpoint.Launched)
 	f.at = c.m.config.Now()
 	if err == nil {
 		f.kind, f.instance = factLaunched, instance

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
@@ -66,6 +67,7 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 		return api.LeaseView{}, err
 	}
 	if isNew {
+		failpoint.Reach(failpoint.Granted)
 		m.announce(l)
 	}
 	for _, uid := range moves {
@@ -231,6 +233,7 @@ func (m *Manager) Release(ctx context.Context, id string) (pool.Lease, error) {
 	if err != nil {
 		return l, err
 	}
+	failpoint.Reach(failpoint.Released)
 	m.leasesMoved(news...)
 	return l, nil
 }

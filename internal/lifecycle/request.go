@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
@@ -95,6 +96,7 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 	if err != nil {
 		return Accepted{}, err
 	}
+	failpoint.Reach(failpoint.Accepted)
 	if done.Changed {
 		if done.Operation.Kind == pool.OperationCreate {
 			m.claims.expect(done.Operation.ID, m.config.Now())

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
@@ -62,11 +63,13 @@ func (r *Runtime) start(ctx context.Context, w *worker, l runtime.Launch) (err e
 	if err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.Forked)
 	p, err := look(pid) // it is not reaped before it is watched, so its pid is its own
 	instance := pool.Instance{BootID: r.bootID, PID: pid, StartTime: p.start, Ports: chosen}
 	if err == nil {
 		r.note(w.id, instance)
 	}
+	failpoint.Reach(failpoint.Noted)
 	w.run(h, instance, clock())
 	if err == nil {
 		err = r.watch(w)

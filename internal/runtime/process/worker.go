@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
@@ -156,6 +157,7 @@ func (r *Runtime) end(w *worker) bool {
 	if !e.over {
 		return false
 	}
+	failpoint.Reach(failpoint.Ended)
 	now := time.Now()
 	until := w.seen
 	if e.held {

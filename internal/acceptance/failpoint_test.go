@@ -1,0 +1,166 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"context"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// TestAManagerThatIsKilledAtEachOfItsFailpointsLosesNothing lives a pool's whole life once for each place at which
+// the manager has done something and not yet recorded it, or recorded it and not yet done it. It is killed there,
+// and another one goes on.
+func TestAManagerThatIsKilledAtEachOfItsFailpointsLosesNothing(t *testing.T) {
+	for _, point := range failpoint.All {
+		t.Run(string(point), func(t *testing.T) {
+			k := newStage(t).keeper("data")
+			reached := k.killedAt(point)
+			c, err := client.New(client.Config{Endpoint: k.data.Endpoint(), Program: "test", Patience: patience})
+			require.NoError(t, err)
+			by := client.Change{Reason: "a story"}
+			done := func(accepted api.Accepted, err error) {
+				t.Helper()
+				require.NoError(t, err)
+				o, err := c.Wait(t.Context(), accepted.Operation.ID, nil)
+				require.NoError(t, err)
+				require.Equal(t, pool.OperationSucceeded, o.Phase, o.Reason)
+			}
+			spec := func(size int64, greeting string, args ...string) pool.Spec {
+				s := pool.Default()
+				s.Name, s.Size, s.Worker.Command = "web", &size, append([]string{k.worker}, args...)
+				s.Worker.Env, s.Worker.Ports = map[string]string{"GREETING": greeting}, []pool.Port{{Name: "http"}}
+				s.Health.HTTP, s.Health.Interval = &pool.HTTPProbe{Path: "/healthz"}, pool.Duration(200*time.Millisecond)
+				s.Update.MaxSurge = pool.Amount{Value: 100, Percent: true}
+				s.Drain.DeregisterDelay, s.Drain.Grace = 0, pool.Duration(500*time.Millisecond)
+				return s
+			}
+
+			done(c.Create(t.Context(), spec(3, "hello"), by))
+			first := k.settled("web")
+			require.Len(t, first, 3)
+
+			l, err := c.Acquire(t.Context(), api.LeaseRequest{Pool: "web", Holder: "a job"})
+			require.NoError(t, err)
+			require.Equal(t, pool.LeaseHeld, l.State)
+			leases, err := c.Leases(t.Context(), "web")
+			require.NoError(t, err)
+			require.Len(t, leases, 1, "one claim is one lease, however often it had to be made")
+			_, err = c.Release(t.Context(), l.ID)
+			require.NoError(t, err)
+
+			victim := slices.Sorted(maps.Keys(first))[0]
+			require.NoError(t, syscall.Kill(first[victim], syscall.SIGKILL))
+			await(t, "a replacement", func() bool {
+				crew := k.crew("web")
+				return len(crew) == 3 && crew[victim] == 0 && k.pool("web").Status.Available == 3
+			})
+			healed := k.settled("web")
+			for id, pid := range first {
+				require.True(t, id == victim || healed[id] == pid, "worker %s was left alone", id)
+			}
+
+			done(c.Update(t.Context(), spec(3, "good day", "-ignore-term"), by)) // these have to be killed
+			rolled := k.settled("web")
+			apart(t, healed, rolled)
+			done(c.Resize(t.Context(), "web", 1, by))
+			for id, pid := range k.settled("web") {
+				require.Equal(t, rolled[id], pid)
+			}
+			done(c.Delete(t.Context(), "web", false, by))
+			require.Empty(t, k.running("web"))
+			pools, err := c.Pools(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, pools)
+			require.True(t, reached(), "the story comes by %s", point)
+		})
+	}
+}
+
+// killedAt runs managers, one after the other, until the test ends: the first that reaches the point is killed
+// there. It says whether one was.
+func (k *keeper) killedAt(point failpoint.Point) (reached func() bool) {
+	k.t.Helper()
+	killed := k.at("killed")
+	ctx, end := context.WithCancel(context.Background())
+	var guard sync.WaitGroup
+	k.t.Cleanup(func() { // before the keeper's own
+		end()
+		guard.Wait()
+	})
+	guard.Go(func() {
+		for ctx.Err() == nil {
+			cmd := exec.CommandContext(ctx, k.provider(failing), "manager", "run", "--data-dir", string(k.data))
+			cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+			cmd.Env = k.environment("POOLKEEPER_FAILPOINT="+string(point), "POOLKEEPER_FAILPOINT_FILE="+killed)
+			_ = cmd.Run() // it is killed, or told to end
+		}
+	})
+	return func() bool {
+		_, err := os.Stat(killed)
+		return err == nil
+	}
+}
+
+// TestAManagerThatStoodStillStopsNoBusyWorker: it stands still for longer than any lease lives and any drain
+// lasts. Nobody could renew meanwhile, so nothing is over when it goes on.
+func TestAManagerThatStoodStillStopsNoBusyWorker(t *testing.T) {
+	const standstill = 9 * time.Second
+	w := newWorld(t)
+	config := func(greeting string) object {
+		return w.web(set("size", 2), set("leases", object{"slots": 1, "ttl": "5s"}), set("worker.env", object{"GREETING": greeting}),
+			set("drain", object{"timeout": "6s", "deregister_delay": "0s", "grace": "1s"}))
+	}
+	w.reaches(config("hello"))
+	c := w.client()
+	var held []api.LeaseView
+	for range 2 {
+		l, err := c.Acquire(t.Context(), api.LeaseRequest{Pool: "web", Holder: "a long job"})
+		require.NoError(t, err)
+		held = append(held, l)
+	}
+	before := w.settled("web")
+	w.declare(config("good day"))
+	rolling := w.beginApply()
+	await(t, "two draining workers", func() bool {
+		for _, l := range held {
+			_, err := c.Renew(t.Context(), l.ID)
+			require.NoError(t, err)
+		}
+		return w.pool("web").Status.Draining == 2
+	})
+
+	manager := w.pid()
+	require.NoError(t, syscall.Kill(manager, syscall.SIGSTOP))
+	pass(t, standstill)
+	require.NoError(t, syscall.Kill(manager, syscall.SIGCONT))
+	for _, l := range held {
+		still, err := c.Renew(t.Context(), l.ID)
+		require.NoError(t, err)
+		require.Equal(t, pool.WorkerDraining, still.Worker.State)
+		require.True(t, still.Worker.DrainBy.After(time.Now().Add(3*time.Second)), "it has its whole drain again, until %s", still.Worker.DrainBy)
+		require.True(t, alive(before[l.WorkerID]))
+	}
+	for _, l := range held {
+		released, err := c.Release(t.Context(), l.ID)
+		require.NoError(t, err)
+		require.Equal(t, pool.LeaseReleased, released.State)
+	}
+	rolling.wait().succeeded()
+	apart(t, before, w.settled("web"))
+}
+
+func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
