@@ -12,23 +12,28 @@ import (
 func (s *session) poolPlan() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use:   "plan -f FILE",
+		Use:   "plan [NAME|UID] -f FILE",
 		Short: "Say what an apply of a file would do, and do nothing",
-		Long:  "Say what an apply of a YAML or JSON file would do to the pool that it declares: which fields change and how, which workers go in which order, and how long that takes if whoever is busy stays so.",
-		Args:  besidesFile(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Long:  "Say what an apply of a YAML or JSON file would do to the pool that it declares: which fields change and how, which workers go in which order, and how long that takes if whoever is busy stays so. With the name of a pool, the file is a patch of it, as for pool patch.",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := readDocument(cmd, path)
 			if err != nil {
 				return err
 			}
-			if _, err := pool.Decode(doc.data); err != nil {
+			if _, err := pool.Decode(doc.data); err != nil && len(args) == 0 {
 				return doc.located(err)
 			}
 			m, err := s.connect()
 			if err != nil {
 				return err
 			}
-			plan, err := m.Plan(cmd.Context(), doc.data)
+			var plan api.Plan
+			if len(args) > 0 {
+				plan, err = m.PlanPatch(cmd.Context(), args[0], doc.data)
+			} else {
+				plan, err = m.Plan(cmd.Context(), doc.data)
+			}
 			if err != nil {
 				return doc.located(err)
 			}

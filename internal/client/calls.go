@@ -68,6 +68,10 @@ func (c *Client) Plan(ctx context.Context, spec []byte) (api.Plan, error) {
 	return call[api.Plan](ctx, c, "plan the change of a pool", document(http.MethodPost, "/v1/pools:plan", spec))
 }
 
+func (c *Client) PlanPatch(ctx context.Context, name string, patch []byte) (api.Plan, error) {
+	return call[api.Plan](ctx, c, fmt.Sprintf("plan the change of pool %q", name), document(http.MethodPost, poolPath(name)+":plan", patch))
+}
+
 func (c *Client) Pool(ctx context.Context, name string) (pool.View, error) {
 	return call[pool.View](ctx, c, fmt.Sprintf("read pool %q", name), get(poolPath(name)))
 }

@@ -31,6 +31,8 @@ func TestEachCallIsOneRequestOfTheProtocol(t *testing.T) {
 			method: "POST", path: "/v1/pools:validate", body: "{name: web}", header: map[string]string{"Content-Type": "application/yaml"}},
 		"validate JSON": {call: func(c *client.Client) error { _, err := c.Validate(ctx, []byte(` {"name":"web"}`)); return err },
 			method: "POST", path: "/v1/pools:validate", body: ` {"name":"web"}`, header: map[string]string{"Content-Type": "application/json"}},
+		"plan a patch": {call: func(c *client.Client) error { _, err := c.PlanPatch(ctx, "web", []byte(`{"size":4}`)); return err },
+			method: "POST", path: "/v1/pools/web:plan", body: `{"size":4}`},
 		"pool":   {call: func(c *client.Client) error { _, err := c.Pool(ctx, "web"); return err }, method: "GET", path: "/v1/pools/web"},
 		"by uid": {call: func(c *client.Client) error { _, err := c.PoolByUID(ctx, "p_1"); return err }, method: "GET", path: "/v1/pools/p_1"},
 		"a name that is none": {call: func(c *client.Client) error { _, err := c.Pool(ctx, "a/b?c"); return err },

@@ -38,6 +38,8 @@ type Manager interface {
 	Validate(ctx context.Context, spec []byte) (pool.Spec, error)
 	// Plan says what a Put of the spec (JSON or YAML) would do, and does nothing.
 	Plan(ctx context.Context, spec []byte) (api.Plan, error)
+	// PlanPatch says what a Patch of the pool would do, and does nothing.
+	PlanPatch(ctx context.Context, name string, patch []byte) (api.Plan, error)
 	Pool(ctx context.Context, name string) (pool.View, error)
 	// PoolByUID also finds the tombstone of a destroyed pool. It claims the pool.
 	PoolByUID(ctx context.Context, uid string) (pool.View, error)

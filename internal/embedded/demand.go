@@ -16,11 +16,11 @@ const (
 )
 
 // questions are asked with a body, and change nothing.
-var questions = []string{"/pools:validate", "/pools:plan"}
+var questions = []string{":validate", ":plan"}
 
 // demandOf reads it off a request.
 func demandOf(r *http.Request) demand {
-	asks := slices.ContainsFunc(questions, func(path string) bool { return strings.HasSuffix(r.URL.Path, path) })
+	asks := slices.ContainsFunc(questions, func(verb string) bool { return strings.HasSuffix(r.URL.Path, verb) })
 	switch {
 	case r.Method == http.MethodGet, r.Method == http.MethodHead, asks:
 		return reads

@@ -47,6 +47,28 @@ func (m *Manager) Foresee(ctx context.Context, spec pool.Spec) (api.Plan, error)
 	return f.plan, ctx.Err()
 }
 
+// ForeseePatch says what a Patch of a pool would do, and does nothing.
+func (m *Manager) ForeseePatch(ctx context.Context, ref string, patch []byte) (api.Plan, error) {
+	var p pool.Pool
+	err := m.config.Store.View(ctx, func(r store.Reader) (err error) {
+		if p, err = find(r, ref); err == nil {
+			err = notDeleting(r, p)
+		}
+		return err
+	})
+	if err != nil {
+		return api.Plan{}, err
+	}
+	spec, err := pool.Patch(p.Spec, patch)
+	if err != nil {
+		return api.Plan{}, invalid(err)
+	}
+	if spec.Name != p.Name {
+		return api.Plan{Action: api.PlanReplace, Change: pool.ChangeReplace, Changes: pool.Changes(p.Spec, spec)}, nil
+	}
+	return m.Foresee(ctx, spec)
+}
+
 // foresight is what a forecast begins with: what is told of the change itself, and the world in which it is
 // asked for. The forecast takes its time, in which no view of the store is kept.
 type foresight struct {

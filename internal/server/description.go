@@ -26,6 +26,7 @@ var documents = []struct {
 	{"/v1/pools:validate", func(p *huma.PathItem) *huma.Operation { return p.Post }, specDocument, []string{"application/json", "application/yaml"}},
 	{"/v1/pools:plan", func(p *huma.PathItem) *huma.Operation { return p.Post }, specDocument, []string{"application/json", "application/yaml"}},
 	{"/v1/pools/{pool}", func(p *huma.PathItem) *huma.Operation { return p.Patch }, specPatch, []string{"application/merge-patch+json", "application/json", "application/yaml"}},
+	{"/v1/pools/{pool}:plan", func(p *huma.PathItem) *huma.Operation { return p.Post }, specPatch, []string{"application/merge-patch+json", "application/json", "application/yaml"}},
 	{"/v1/pools/{pool}:resize", func(p *huma.PathItem) *huma.Operation { return p.Post }, resizeDocument, []string{"application/json", "application/yaml"}},
 }
 

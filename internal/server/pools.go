@@ -179,6 +179,16 @@ func (s *Server) plan(ctx context.Context, in *validateInput) (*planOutput, erro
 	return &planOutput{plan}, s.answer(err)
 }
 
+type planPatchInput struct {
+	PoolRef
+	RawBody []byte
+}
+
+func (s *Server) planPatch(ctx context.Context, in *planPatchInput) (*planOutput, error) {
+	plan, err := s.config.Manager.ForeseePatch(ctx, in.Pool, in.RawBody)
+	return &planOutput{plan}, s.answer(err)
+}
+
 type validateInput struct{ RawBody []byte }
 
 type validateOutput struct {

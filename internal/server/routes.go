@@ -22,6 +22,7 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 	register(a, http.MethodDelete, "/v1/pools/{pool}", "deletePool", "Drain and destroy a pool", http.StatusAccepted, s.deletePool)
 	register(a, http.MethodPost, "/v1/pools:validate", "validateSpec", "Check a spec as a creation would, and change nothing", http.StatusOK, s.validate)
 	register(a, http.MethodPost, "/v1/pools:plan", "planPool", "What a PUT of the spec would do to the pool and its workers; nothing is changed", http.StatusOK, s.plan)
+	register(a, http.MethodPost, "/v1/pools/{pool}:plan", "planPatch", "What a PATCH by the body would do to the pool and its workers; nothing is changed", http.StatusOK, s.planPatch)
 	post(a, "/v1/pools/{pool}:resize", "resizePool", "Change the number of workers", s.resize)
 	post(a, "/v1/pools/{pool}:restart", "restartPool", "Replace all workers step by step", s.restart)
 
