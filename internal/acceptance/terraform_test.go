@@ -186,7 +186,7 @@ func (w *workspace) state() (k kept, ok bool) {
 	}
 	require.NoError(w.t, json.Unmarshal(data, &document))
 	for _, r := range document.Resources {
-		if r.Type == resourceType {
+		if r.Type == resourceType && len(r.Instances) > 0 { // a Terraform that is told to stop twice may write none
 			require.Len(w.t, r.Instances, 1)
 			return r.Instances[0], true
 		}

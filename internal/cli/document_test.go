@@ -58,7 +58,7 @@ sise: 3
 worker:
   command: true
 `, `%s is not valid: 2 faults
-%[1]s:2:1: sise: there is no such field; valid: name, description, labels, runtime, worker, worker_limits, leases, size, initialization, health, remediation, update, drain, logs, restart_triggers, deletion_protection
+%[1]s:2:1: sise: there is no such field; valid: name, description, labels, runtime, worker, worker_limits, leases, size, autoscaling, initialization, health, remediation, update, drain, logs, restart_triggers, deletion_protection
 %[1]s:4:12: worker.command: is not a list (got "true"); valid: a list
 `},
 		"a field that is missing": {"{\"name\": \"web\",\n \"worker\": {}, \"size\": 1}", `%s is not valid: 1 fault

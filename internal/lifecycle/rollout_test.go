@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,24 +199,25 @@ func TestACanaryBakesAnewWhenItFails(t *testing.T) {
 func TestAPromotionIsNotLostToTheControllersOwnNote(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.close()
-		var interrupt func()
+		var interrupt atomic.Pointer[func()]
 		s.plan = func(w planner.World) planner.Result {
 			r := planner.Plan(w)
-			if f := interrupt; f != nil && len(r.Turns) > 0 && r.Turns[0].Phase == pool.OperationAwaiting {
-				interrupt = nil
-				f()
+			if len(r.Turns) > 0 && r.Turns[0].Phase == pool.OperationAwaiting {
+				if f := interrupt.Swap(nil); f != nil {
+					(*f)()
+				}
 			}
 			return r
 		}
 		s.open()
 		with := []func(*pool.Spec){probed, update(1, 0), deadline(time.Minute), canary(pool.Canary{Promote: pool.PromoteManual})}
 		s.created(spec(3, with...))
-		interrupt = func() {
+		interrupt.Store(new(func() {
 			_, err := s.m.Promote(context.Background(), asChange, "web")
 			require.NoError(t, err)
-		}
+		}))
 		s.succeeds(s.change(spec(3, append(with, command("serve", "v2"))...)))
-		require.Nil(t, interrupt)
+		require.Nil(t, interrupt.Load())
 	})
 }
 

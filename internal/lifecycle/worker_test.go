@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,13 +106,14 @@ func TestAnExtendedDrainOutlivesABreak(t *testing.T) {
 func TestAnExtensionIsNotLostToAStop(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.close()
-		var interrupt func()
+		var interrupt atomic.Pointer[func()]
 		s.plan = func(w planner.World) planner.Result {
 			r := planner.Plan(w)
 			for _, a := range r.Actions {
-				if f := interrupt; f != nil && a.Kind == planner.Stop {
-					interrupt = nil
-					f()
+				if a.Kind == planner.Stop {
+					if f := interrupt.Swap(nil); f != nil {
+						(*f)()
+					}
 				}
 			}
 			return r
@@ -120,17 +122,17 @@ func TestAnExtensionIsNotLostToAStop(t *testing.T) {
 		short := draining(time.Minute, pool.OnTimeoutTerminate)
 		s.created(spec(1, short))
 		l := s.leased("web", "long job")
-		interrupt = func() {
+		interrupt.Store(new(func() {
 			_, err := s.m.ExtendDrain(context.Background(), asChange, "web", l.WorkerID, time.Hour)
 			require.NoError(t, err)
-		}
+		}))
 		s.change(spec(0, short))
 		for range 120 {
 			s.renew(l)
 			s.pass(30 * time.Second)
 			require.Equal(t, pool.WorkerDraining, s.worker(l.WorkerID).State)
 		}
-		require.Nil(t, interrupt)
+		require.Nil(t, interrupt.Load())
 	})
 }
 

@@ -24,28 +24,38 @@ import (
 
 // programs are what is measured, and what it is measured with.
 type programs struct {
-	poolkeeper, floor, terraform string
+	poolkeeper, floor, terraform, late string
 }
 
 // comparison is one thing measured, and its floor.
 type comparison struct {
 	name        string
 	ours, floor []time.Duration
+	bytes       bool    // it is not time that is compared
 	goal        float64 // ours should be at most this many times the floor; 0 is for none
 }
 
-// measurements is what there is to measure.
-var measurements = []struct {
+// measurement is one thing that can be measured, and how often it is.
+type measurement struct {
 	name    string
 	measure func(ctx context.Context, p programs, dir string, runs int) (comparison, error)
 	runs    int
-}{
+}
+
+// errNotHere: what would be compared with is not on this machine.
+var errNotHere = errors.New("not on the PATH")
+
+// measurements is what there is to measure.
+var measurements = append([]measurement{
 	{"create", measureCreation, 3},
 	{"plan", measurePlan, 7},
+	{"planner-100k", measurePlanner(100_000), 7},
+	{"planner-1m", measurePlanner(1_000_000), 3},
+	{"roll", measureRolling, 3},
 	{"replace", measureReplacement, 15},
 	{"lease", measureLeases("a commit of a lease cycle / a transaction of one row, 64 callers each", 2, aloneInCommit), 5},
 	{"lease-grouped", measureLeases("a commit of a lease cycle / one row of many in a transaction, 64 callers each", 0, groupedInCommit), 5},
-}
+}, onLinux...)
 
 // names lists what there is to measure.
 func names() string {
@@ -60,6 +70,7 @@ func main() {
 	var p programs
 	flag.StringVar(&p.poolkeeper, "poolkeeper", "", "path of terraform-provider-poolkeeper")
 	flag.StringVar(&p.floor, "floor", "", "path of the built tools/bench/floor")
+	flag.StringVar(&p.late, "late", "", "path of the built tools/bench/late")
 	flag.StringVar(&p.terraform, "terraform", "", "path of terraform or tofu")
 	only := flag.String("only", "", "measure these alone, by name, separated by commas: "+names())
 	runs := flag.Int("runs", 0, "runs of each, instead of its own number")
@@ -98,6 +109,10 @@ func bench(p programs, only string, runs int) (err error) {
 			n = runs
 		}
 		c, err := m.measure(ctx, p, own, n)
+		if errors.Is(err, errNotHere) {
+			fmt.Fprintf(os.Stderr, "NOT MEASURED: %s: %v\n", c.name, err)
+			continue
+		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("measure %s: %w", m.name, err))
 		}
@@ -117,13 +132,16 @@ func report(all []comparison) error {
 		if c.goal > 0 {
 			goal = fmt.Sprintf("≤ %.1f", c.goal)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\n", c.name, spread(c.ours), spread(c.floor),
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.2f\t%s\n", c.name, c.spread(c.ours), c.spread(c.floor),
 			float64(median(c.ours))/float64(median(c.floor)), goal)
 	}
 	return table.Flush()
 }
 
-func spread(runs []time.Duration) string {
+func (c comparison) spread(runs []time.Duration) string {
+	if c.bytes {
+		return fmt.Sprintf("%.1f MiB", float64(median(runs))/(1<<20))
+	}
 	return fmt.Sprintf("%v [%v–%v, n=%d]", short(median(runs)), short(slices.Min(runs)), short(slices.Max(runs)), len(runs))
 }
 
