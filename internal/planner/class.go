@@ -91,7 +91,7 @@ type census struct {
 	old      []bool         // of world.Workers, by index: to be replaced, because they are stale or worn
 	worn     []bool         // of world.Workers, by index: to be replaced whatever their template is
 	why      []string       // of world.Workers, by index: why they are old
-	at       map[string]int // index of each worker by its id
+	at       map[string]int // index of each worker by its id; nil until it is asked for
 	replaced map[string]int // index of each worker's successor by the worker's id
 	target   string         // template hash that workers should have
 	desired  int
@@ -107,7 +107,6 @@ func takeCensus(world *World) census {
 		old:      make([]bool, len(world.Workers)),
 		worn:     make([]bool, len(world.Workers)),
 		why:      make([]string, len(world.Workers)),
-		at:       make(map[string]int, len(world.Workers)),
 		replaced: map[string]int{},
 		desired:  world.Pool.Desired(),
 	}
@@ -115,7 +114,6 @@ func takeCensus(world *World) census {
 	c.target = target
 	for i := range world.Workers {
 		w := &world.Workers[i]
-		c.at[w.ID] = i
 		c.classes[i] = classify(world, w)
 		c.why[i] = worn(world, w)
 		c.stale[i], c.worn[i] = w.TemplateHash != target, c.why[i] != ""

@@ -69,8 +69,10 @@ func (p *planning) remaining() int {
 // be done is another operation's, or healing. A pool that is yet to be created is waited for by whoever
 // changes it.
 func (p *planning) takenIn(o pool.Operation) bool {
-	if _, lives := p.at[o.WorkerID]; o.Kind == pool.OperationDrain && !lives {
-		return true
+	if o.Kind == pool.OperationDrain {
+		if _, lives := p.find(o.WorkerID); !lives {
+			return true
+		}
 	}
 	return p.Pool.Phase != pool.PhaseCreating && o.Kind == pool.OperationUpdate && mild[o.Change] && (p.held || !slices.Contains(p.stale, true))
 }

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -17,7 +16,6 @@ func Plan(world World) Result {
 		return r
 	}
 	p := &planning{World: world, census: takeCensus(&world), asked: map[string]bool{}, result: &r, force: forced(world)}
-	p.Workers = slices.Clone(p.Workers) // the steps note in them what is decided
 	if world.Pool.Paused && world.Pool.Phase != pool.PhaseDeleting {
 		return r
 	}
@@ -48,6 +46,15 @@ type planning struct {
 	sheds  bool      // a rollout has more old workers than are to stay while it is held
 	result *Result
 	force  bool
+	owned  bool // Workers are the planning's own, and what is decided is noted in them
+}
+
+// own makes the workers the planning's own, when the first of them is to change: most plans change none.
+func (p *planning) own() {
+	if !p.owned {
+		p.Workers = append(make([]pool.Worker, 0, len(p.Workers)+p.surge+1), p.Workers...)
+		p.owned = true
+	}
 }
 
 // forced says whether a person asked not to wait for workers.
@@ -67,12 +74,14 @@ func (p *planning) condemn(i int, cause pool.DrainCause, reason string) {
 	by := p.Now.Add(drain.DeregisterDelay.Std() + drain.Timeout.Std())
 	p.result.act(Action{Kind: Drain, WorkerID: w.ID, Cause: cause, DrainBy: by, Idle: !p.busy(i), Reason: reason})
 	p.classes[i] = draining
+	p.own()
 	p.Workers[i].State, p.Workers[i].DrainingAt, p.Workers[i].DrainBy, p.Workers[i].DrainCause = pool.WorkerDraining, p.Now, by, cause
 	p.left(i, cause)
 	p.endDraining(i)
 }
 
 func (p *planning) stop(i int, cause pool.DrainCause, reason string) {
+	p.own()
 	w := &p.Workers[i]
 	drain := p.contract(w).Drain
 	killAt, revokes := p.Now.Add(drain.Grace.Std()), true
@@ -151,8 +160,23 @@ func (p *planning) staying(i int) bool { return !p.leaving(i) && !p.succeeded(i)
 
 // succeeds says that the worker whose place it was launched for is still in it.
 func (p *planning) succeeds(i int) bool {
-	j, lives := p.at[p.Workers[i].Replaces]
+	j, lives := p.find(p.Workers[i].Replaces)
 	return lives && !p.leaving(j)
+}
+
+// find is the index of a worker by its id.
+func (p *planning) find(workerID string) (i int, lives bool) {
+	if workerID == "" {
+		return 0, false
+	}
+	if p.at == nil {
+		p.at = make(map[string]int, len(p.World.Workers))
+		for i := range p.Workers {
+			p.at[p.Workers[i].ID] = i
+		}
+	}
+	i, lives = p.at[workerID]
+	return i, lives
 }
 
 // succeeded says that another worker was launched to take the worker's place; the two count as one.
@@ -170,15 +194,13 @@ func (p *planning) victims(match func(i int) bool) []int {
 			victims = append(victims, i)
 		}
 	}
-	slices.SortStableFunc(victims, func(a, b int) int {
-		return cmp.Or(
-			second(p.chosen(a), p.chosen(b)),
-			cmp.Compare(p.service(a), p.service(b)),
-			cmp.Compare(slices.Index(victimOrder, p.classes[a]), slices.Index(victimOrder, p.classes[b])),
-			second(p.old[a], p.old[b]),
-			cmp.Compare(p.Workers[a].Leased, p.Workers[b].Leased),
-		)
-	})
+	ranks := make([][5]int, len(p.Workers))
+	for _, i := range victims {
+		ranks[i] = [5]int{
+			first(p.chosen(i)), p.service(i), slices.Index(victimOrder, p.classes[i]), first(p.old[i]), p.Workers[i].Leased,
+		}
+	}
+	slices.SortStableFunc(victims, func(a, b int) int { return slices.Compare(ranks[a][:], ranks[b][:]) })
 	return victims
 }
 
@@ -203,13 +225,10 @@ func (p *planning) service(i int) int {
 	return 1
 }
 
-// second orders what is so before what is not.
-func second(a, b bool) int {
-	switch {
-	case a == b:
+// first orders what is so before what is not.
+func first(so bool) int {
+	if so {
 		return 0
-	case a:
-		return -1
 	}
 	return 1
 }
@@ -307,6 +326,7 @@ func (p *planning) start(a Action) {
 	if a.Replaces != "" {
 		p.replaced[a.Replaces] = len(p.Workers)
 	}
+	p.own()
 	p.Workers = append(p.Workers, pool.Worker{State: pool.WorkerPending, Replaces: a.Replaces, CreatedAt: p.Now})
 	stale, why := a.Good && p.Good.Hash != p.target, ""
 	if stale {
@@ -322,7 +342,7 @@ func (p *planning) start(a Action) {
 func (p *planning) openVacancies(hash string) []Vacancy {
 	return slices.DeleteFunc(slices.Clone(p.Vacancies), func(v Vacancy) bool {
 		_, filled := p.replaced[v.Worker.ID]
-		_, lives := p.at[v.Worker.Replaces]
+		_, lives := p.find(v.Worker.Replaces)
 		return filled || lives || v.Worker.TemplateHash != hash
 	})
 }
