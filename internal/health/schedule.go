@@ -8,7 +8,7 @@ import (
 
 const (
 	firstGap  = 50 * time.Millisecond // between the first two probes of a worker that has just started
-	gapGrowth = 1.5
+	gapGrowth = 1.2
 	jitter    = 0.1 // share of a gap by which it is shorter or longer, so that probes spread
 )
 

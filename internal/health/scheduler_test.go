@@ -136,19 +136,20 @@ func TestAStartedWorkerIsProbedInGrowingGapsUntilItIsHealthy(t *testing.T) {
 		w.answer("w", down)
 		s.Watch(started("w"))
 		pass(500 * time.Millisecond)
-		want := []time.Duration{0, 50e6, 125e6, 237.5e6, 406.25e6}
+		want := []time.Duration{0, 50e6, 110e6, 182e6, 268.4e6, 372.08e6, 496.496e6}
 		require.Equal(t, want, w.times("w"))
-		require.Equal(t, []string{"w unknown"}, w.told(), "five failures in half a second condemn nobody")
+		require.Equal(t, []string{"w unknown"}, w.told(), "seven failures in half a second condemn nobody")
 
 		w.answer("w", nil)
 		pass(10 * time.Second)
 		require.Equal(t, []string{"w unknown", "w healthy"}, w.told())
 		times := w.times("w")
-		require.Equal(t, 659375*time.Microsecond, times[5])
-		require.Equal(t, times[5]+5*time.Second, times[6], "it gets a place in the interval")
-		require.Len(t, times, 7, "from the verdict on, the interval counts")
+		require.Greater(t, times[7], 500*time.Millisecond)
+		require.Less(t, times[7], 650*time.Millisecond)
+		require.Equal(t, times[7]+5*time.Second, times[8], "it gets a place in the interval")
+		require.Len(t, times, 9, "from the verdict on, the interval counts")
 		pass(6 * time.Second)
-		require.Equal(t, times[6]+10*time.Second, w.times("w")[7])
+		require.Equal(t, times[8]+10*time.Second, w.times("w")[9])
 	})
 }
 
