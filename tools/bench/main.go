@@ -116,6 +116,7 @@ func bench(p programs, only string, runs int) (err error) {
 		if err != nil {
 			failures = append(failures, fmt.Errorf("measure %s: %w", m.name, err))
 		}
+		_ = os.RemoveAll(own)
 		if len(c.ours) > 0 && len(c.floor) > 0 {
 			all = append(all, c)
 		}

@@ -30,7 +30,9 @@ func measureRestart(ctx context.Context, p programs, dir string, runs int) (c co
 	if err != nil {
 		return c, err
 	}
-	defer func() { err = errors.Join(err, m.stop(ctx)) }()
+	defer func() { // without a manager: it would look through all processes once for each pool
+		err = errors.Join(err, m.process.Process.Signal(syscall.SIGTERM), <-m.ended, endAll(data, "38000"))
+	}()
 	if err := m.populate(ctx); err != nil {
 		return c, err
 	}
