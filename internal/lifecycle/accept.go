@@ -40,11 +40,19 @@ func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted
 		return Accepted{}, refuse(api.ProblemPrecondition, "say whether pool %q is new (If-None-Match: *) or which state of it the change is based on (If-Match with its ETag, or *)", spec.Name)
 	}
 	unfit := m.config.Runtime.Check(ctx, spec)
-	if by.IfNoneMatch {
-		if err := m.decided(ctx, spec.Name); err != nil {
-			return Accepted{}, err
+	for {
+		if by.IfNoneMatch {
+			if err := m.decided(ctx, spec.Name); err != nil {
+				return Accepted{}, err
+			}
+		}
+		if done, err := m.put(ctx, by, spec, unfit); !errors.Is(err, errUndecided) {
+			return done, err
 		}
 	}
+}
+
+func (m *Manager) put(ctx context.Context, by Request, spec pool.Spec, unfit pool.Faults) (Accepted, error) {
 	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
 		p, err := tx.PoolByName(spec.Name)
 		switch {
@@ -56,7 +64,11 @@ func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted
 			return Accepted{}, err
 		}
 		if by.IfNoneMatch {
-			if err := m.attach(tx, by, p, spec); err != nil {
+			err := m.attach(tx, by, p, spec)
+			if err != nil && m.undecided(p) {
+				err = errUndecided // it was made since we looked
+			}
+			if err != nil {
 				return Accepted{}, err
 			}
 			return m.change(tx, by, p, spec, unfit)

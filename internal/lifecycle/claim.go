@@ -32,23 +32,27 @@ type wait struct {
 
 // expect counts the one whose creation was accepted as waiting: its first poll is on its way.
 func (c *claims) expect(operationID string, now time.Time) {
-	c.begin(operationID)
-	c.end(operationID, true, now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.of(operationID).answered = now
 	maps.DeleteFunc(c.waits, func(_ string, w *wait) bool { return w.callers == 0 && now.Sub(w.answered) >= betweenPolls })
 }
 
 func (c *claims) begin(operationID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.of(operationID).callers++
+}
+
+// of is the wait for an operation; c.mu is held.
+func (c *claims) of(operationID string) *wait {
 	if c.waits == nil {
 		c.waits = map[string]*wait{}
 	}
 	if c.waits[operationID] == nil {
 		c.waits[operationID] = &wait{}
 	}
-	c.waits[operationID].callers++
+	return c.waits[operationID]
 }
 
 // end closes one poll. goesOn says that the caller got an answer while the operation was running, so that
@@ -97,6 +101,13 @@ func (m *Manager) attach(tx store.Reader, by Request, p pool.Pool, spec pool.Spe
 	return r
 }
 
+// errUndecided: it is not known yet whether a pool's creator waits for it.
+var errUndecided = errors.New("it will soon be known whether the pool has a creator who waits for it")
+
+func (m *Manager) undecided(p pool.Pool) bool {
+	return !p.Claimed && m.claims.answeredLately(p.OperationID, m.config.Now())
+}
+
 // uncertain says whether it will soon be known if an unclaimed pool has a creator who waits for it.
 func (m *Manager) uncertain(ctx context.Context, name string) (bool, error) {
 	var unclaimed bool
@@ -105,7 +116,7 @@ func (m *Manager) uncertain(ctx context.Context, name string) (bool, error) {
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
-		unclaimed = !p.Claimed && m.claims.answeredLately(p.OperationID, m.config.Now())
+		unclaimed = m.undecided(p)
 		return err
 	})
 	return unclaimed, err
@@ -130,9 +141,9 @@ func (m *Manager) decided(ctx context.Context, name string) error {
 	}
 }
 
-// note logs that a pool could not be claimed. Whoever asked is answered all the same: a creation that is repeated
+// logClaim logs that a pool could not be claimed. Whoever asked is answered all the same: a creation that is repeated
 // attaches to an unclaimed pool.
-func (m *Manager) note(claim error) {
+func (m *Manager) logClaim(claim error) {
 	if claim != nil {
 		m.config.Logger.Warn("cannot note that a pool's creator knows of it", "error", claim)
 	}

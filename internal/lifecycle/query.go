@@ -25,7 +25,7 @@ func (m *Manager) Pool(ctx context.Context, ref string) (pool.View, error) {
 	})
 	if err == nil && IsUID(ref) && !v.Claimed {
 		v.Claimed = true
-		m.note(m.claim(ctx, v.UID))
+		m.logClaim(m.claim(ctx, v.UID))
 	}
 	return v, err
 }
@@ -155,7 +155,7 @@ func (m *Manager) Operation(ctx context.Context, id string, atMost time.Duration
 	if err != nil || !o.Phase.Ended() {
 		return o, err
 	}
-	m.note(m.learned(ctx, o))
+	m.logClaim(m.learned(ctx, o))
 	return o, nil
 }
 

@@ -54,7 +54,7 @@ func (d *draft) falter(i int, out planner.Outcome) {
 	}
 	text := fmt.Sprintf("%s failed and waits: %s", o.Kind, o.Reason)
 	if out.Phase == pool.OperationReverting {
-		revert(&d.pool, o, *d.good)
+		revert(&d.pool, o, *d.good, d.now)
 		d.poolMoved = true
 		d.revision = &pool.Revision{
 			PoolUID: d.pool.UID, Number: d.pool.Revision, Spec: d.pool.Spec, Author: authorController, Reason: "rollback: " + o.Reason, CreatedAt: d.now,
@@ -68,12 +68,12 @@ func (d *draft) falter(i int, out planner.Outcome) {
 
 // revert gives a pool the last good template and contract again, as a new revision, and has the operation that
 // failed bring it there. Whoever bases a change on what failed has to look again: it makes a generation.
-func revert(p *pool.Pool, o *pool.Operation, good pool.Revision) {
+func revert(p *pool.Pool, o *pool.Operation, good pool.Revision, now time.Time) {
 	p.Spec = p.Spec.WithTemplateOf(good.Spec)
 	p.Restarts = p.Good.Restarts
 	p.Revision++
 	p.Generation++
-	p.Good.Revision = p.Revision
+	p.Good.Revision, p.UpdatedAt = p.Revision, now
 	o.Phase, o.Deadline, o.Generation = pool.OperationReverting, time.Time{}, p.Generation
 }
 
@@ -148,7 +148,7 @@ func (m *Manager) Abort(ctx context.Context, by Request, ref string) (pool.View,
 			return "", "", err
 		}
 		o.Aborted, o.Reason = true, because("aborted by "+by.Author, by.Comment)
-		revert(p, &o, good)
+		revert(p, &o, good, m.config.Now())
 		err = tx.InsertRevision(pool.Revision{
 			PoolUID: p.UID, Number: p.Revision, Spec: p.Spec, Author: by.Author, Reason: "abort: " + by.Comment, CreatedAt: m.config.Now(),
 		})

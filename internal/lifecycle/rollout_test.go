@@ -71,6 +71,7 @@ func TestAFailedRolloutReturnsToTheLastGoodRevision(t *testing.T) {
 		require.Equal(t, "system:controller", revisions[0].Author)
 		require.Contains(t, revisions[0].Reason, "rollback: no progress")
 		require.Equal(t, v.Revision, v.Good.Revision)
+		require.True(t, v.UpdatedAt.After(bad.Pool.UpdatedAt), "the return is an update, too")
 
 		_, err = s.m.Put(t.Context(), lifecycle.Request{Author: author, IfMatch: api.ETag(bad.Pool)}, spec(5, probed))
 		refused(t, err, api.ProblemStale)

@@ -22,7 +22,7 @@ type Pool struct {
 	Claimed             bool      `json:"claimed" doc:"Whether its creator knows that it exists"`
 	Author              string    `json:"author" doc:"Who created it"`
 	CreatedAt           time.Time `json:"created_at"`
-	UpdatedAt           time.Time `json:"updated_at" doc:"Time of the newest accepted change"`
+	UpdatedAt           time.Time `json:"updated_at" doc:"When its newest generation was made"`
 }
 
 // Template names what workers are made from: a revision, and how often a restart had been asked for.
