@@ -33,6 +33,7 @@ type state struct {
 	strangers   []runtime.Found        // foreign instances of the pool, which nobody but a person may stop
 	// contracts are the specs that workers are treated by, by their template's hash: the newest with that template.
 	contracts map[string]pool.Spec
+	hashes    hashes                     // of its templates
 	good      *pool.Revision             // what a failed rollout returns to; nil if none is known
 	readings  map[string]planner.Reading // of active jobs, by worker id
 	holders   map[string]string          // of leases on draining workers, by worker id
@@ -95,7 +96,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 	d.workers = slices.DeleteFunc(d.workers, func(w pool.Worker) bool { return w.State.Ended() })
 	d.number()
 	d.forgetVacancies()
-	d.target = d.pool.Target()
+	d.target = d.state.target()
 	d.unprobed()
 	d.acquit()
 	d.open()
@@ -106,6 +107,7 @@ func (d *draft) plan(decide func(planner.World) planner.Result) {
 		Now:        d.now,
 		Since:      d.since,
 		Pool:       d.pool,
+		Target:     d.target,
 		Operations: d.operations,
 		Workers:    d.workers,
 		Vacancies:  d.vacancies,

@@ -148,7 +148,7 @@ func (m *Manager) newController(p pool.Pool) *controller {
 	return &controller{
 		m: m, uid: p.UID, name: p.Name, log: m.config.Logger.Named("pool").With("pool", p.Name),
 		inbox: newInbox(),
-		state: state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}, unsignalled: map[string]bool{}, contracts: map[string]pool.Spec{}, readings: map[string]planner.Reading{}},
+		state: state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}, unsignalled: map[string]bool{}, hashes: hashes{}, contracts: map[string]pool.Spec{}, readings: map[string]planner.Reading{}},
 		tried: map[attempt]time.Time{}, starts: lane{limit: maxLaunches}, others: lane{limit: maxOthers},
 	}
 }

@@ -138,7 +138,7 @@ func (c *controller) contract(w pool.Worker) pool.Spec {
 
 // takeUpLaunch goes on with a launch that was journaled and has no instance.
 func (c *controller) takeUpLaunch(w pool.Worker) {
-	if w.State == pool.WorkerPending && w.TemplateHash == c.state.pool.Target() {
+	if w.State == pool.WorkerPending && w.TemplateHash == c.state.target() {
 		c.resume(effect{kind: effectLaunch, worker: w, template: c.state.pool.Spec.Worker})
 		return
 	}

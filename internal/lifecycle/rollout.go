@@ -24,7 +24,7 @@ func (d *draft) baseline() planner.Baseline {
 	if d.good == nil {
 		return planner.Baseline{}
 	}
-	return planner.Baseline{Hash: pool.TemplateHash(d.good.Spec, d.pool.Good.Restarts), Revision: d.good.Number}
+	return planner.Baseline{Hash: d.hashes.of(d.good.Spec, pool.Template{Revision: d.good.Number, Restarts: d.pool.Good.Restarts}), Revision: d.good.Number}
 }
 
 // turn notes what an operation that goes on does from now on.

@@ -6,6 +6,29 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
+// hashes remember the template hashes of one pool, in which a revision and the count of restarts make one. A
+// controller asks for them several times in each step.
+type hashes map[pool.Template]string
+
+// mostHashes bounds how many are remembered.
+const mostHashes = 16
+
+func (h hashes) of(spec pool.Spec, made pool.Template) string {
+	if known, ok := h[made]; ok {
+		return known
+	}
+	if len(h) >= mostHashes {
+		clear(h)
+	}
+	h[made] = pool.TemplateHash(spec, made.Restarts)
+	return h[made]
+}
+
+// target is the hash that the pool's workers should have.
+func (s *state) target() string {
+	return s.hashes.of(s.pool.Spec, pool.Template{Revision: s.pool.Revision, Restarts: s.pool.Restarts})
+}
+
 // targets remember the template hashes of pools: to make one costs more than the rest of a lease.
 type targets struct {
 	mu     sync.Mutex

@@ -12,7 +12,7 @@ import (
 // began to run are checked, those that leave are not, and a changed check is a check anew. Old workers keep
 // the check that they had: the new one may ask for what only the new template has.
 func (c *controller) rewatch(d *draft) {
-	spec, target := d.pool.Spec, d.pool.Target()
+	spec, target := d.pool.Spec, d.state.target()
 	first := c.watched == nil
 	if first || c.watched.Logs != spec.Logs {
 		c.m.config.Runtime.KeepLogs(c.uid, spec.Logs)

@@ -110,7 +110,10 @@ func takeCensus(world *World) census {
 		replaced: map[string]int{},
 		desired:  world.Pool.Desired(),
 	}
-	target := world.Pool.Target()
+	target := world.Target
+	if target == "" {
+		target = world.Pool.Target()
+	}
 	c.target = target
 	for i := range world.Workers {
 		w := &world.Workers[i]

@@ -13,6 +13,8 @@ type World struct {
 	// answer, so no time that a worker or an operation is given ends because of it.
 	Since time.Time
 	Pool  pool.Pool
+	// Target is the pool's template hash, for those who have it at hand; empty: it is made.
+	Target string
 	// Operations are the pool's running operations, oldest first.
 	Operations []pool.Operation
 	// Workers are those that have not ended, oldest first.
