@@ -31,6 +31,9 @@ func (d *draft) scale() {
 	}
 	decided := autoscale.Decide(d.now, *bounds, d.pool.Count, demand, d.demanded, d.pool.Phase == pool.PhaseLive)
 	d.demanded, d.rescale = decided.Memory, decided.Next
+	if d.passed { // until the other one cannot grow any more, for whatever reason
+		d.rescale = soonest(d.rescale, d.now.Add(retryAfter))
+	}
 	if decided.Count == d.pool.Count {
 		return
 	}
@@ -50,7 +53,7 @@ func (d *draft) scaled(converged bool) {
 
 // readWaiting reads how many claims wait for a slot of an autoscaled pool.
 func (c *controller) readWaiting(r store.Reader) (err error) {
-	c.state.waiting = 0
+	c.state.waiting, c.state.passed = 0, false
 	if c.state.pool.Spec.Autoscaling == nil {
 		return nil
 	}
@@ -76,6 +79,8 @@ func (c *controller) readWaiting(r store.Reader) (err error) {
 		}
 		if grows[selector] {
 			c.state.waiting++
+		} else {
+			c.state.passed = true
 		}
 	}
 	return nil

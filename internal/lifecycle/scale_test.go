@@ -139,6 +139,26 @@ func TestAClaimByLabelsGrowsOnePool(t *testing.T) {
 		require.Equal(t, "b", s.waits(core).PoolName, "the first can grow no more")
 		require.Len(t, s.world.running(), 2)
 	})
+	t.Run("and the next when that one cannot", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			for name, most := range map[string]int64{"a": 1, "b": 5} {
+				s.created(spec(0, autoscaled(0, most, time.Hour, pool.Dynamic), func(sp *pool.Spec) {
+					sp.Name, sp.Labels = name, map[string]string{"team": "core"}
+				}))
+			}
+			var claims []string
+			for range 4 { // all at once
+				l, err := s.m.Acquire(t.Context(), byScheduler, lifecycle.Want{Selector: map[string]string{"team": "core"}}, 0)
+				require.NoError(t, err)
+				claims = append(claims, l.ID)
+			}
+			s.pass(10 * time.Second)
+			for _, id := range claims {
+				require.Equal(t, pool.LeaseHeld, s.lease(id).State)
+			}
+			require.Len(t, s.world.running(), 4)
+		})
+	})
 }
 
 // The manager does not know what was needed while it was away.
