@@ -38,7 +38,7 @@ type state struct {
 	readings  map[string]planner.Reading // of active jobs, by worker id
 	holders   map[string]string          // of leases on draining workers, by worker id
 	waiting   int                        // claims that an autoscaled pool is to grow for
-	passed    bool                       // claims by its labels wait that another pool is to grow for
+	passed    bool                       // claims by its labels wait that another pool grows for
 	demanded  autoscale.Memory           // what an autoscaled pool's leases asked for lately
 }
 

@@ -31,7 +31,7 @@ func (d *draft) scale() {
 	}
 	decided := autoscale.Decide(d.now, *bounds, d.pool.Count, demand, d.demanded, d.pool.Phase == pool.PhaseLive)
 	d.demanded, d.rescale = decided.Memory, decided.Next
-	if d.passed { // until the other one cannot grow any more, for whatever reason
+	if d.passed { // another pool grows for some, as long as it can
 		d.rescale = soonest(d.rescale, d.now.Add(retryAfter))
 	}
 	if decided.Count == d.pool.Count {
@@ -64,24 +64,21 @@ func (c *controller) readWaiting(r store.Reader) (err error) {
 	if err != nil {
 		return err
 	}
-	grows := map[string]bool{} // by selector
+	selectors, waiting := map[string]map[string]string{}, map[string]int{}
 	for _, l := range open {
-		if !l.Wants(c.state.pool) {
-			continue
+		if l.Wants(c.state.pool) {
+			text := labelText(l.Selector)
+			selectors[text] = l.Selector
+			waiting[text]++
 		}
-		selector := labelText(l.Selector)
-		if _, known := grows[selector]; !known {
-			first, err := grower(r, l)
-			if err != nil {
-				return err
-			}
-			grows[selector] = first == c.uid
+	}
+	for text, n := range waiting {
+		share, err := shareOf(r, c.uid, selectors[text], n)
+		if err != nil {
+			return err
 		}
-		if grows[selector] {
-			c.state.waiting++
-		} else {
-			c.state.passed = true
-		}
+		c.state.waiting += share
+		c.state.passed = c.state.passed || share < n
 	}
 	return nil
 }
@@ -89,20 +86,48 @@ func (c *controller) readWaiting(r store.Reader) (err error) {
 // mostOpen bounds how many claims by labels are looked at to find out how many wait for one pool.
 const mostOpen = 1000
 
-// grower is the pool that grows for a claim by labels: the first of those with the labels that may. Empty if none.
-func grower(r store.Reader, l pool.Lease) (poolUID string, err error) {
-	pools, err := r.PoolsByLabels(l.Selector)
+// shareOf is how many of the claims that wait with a selector one pool grows for: each of the pools with the labels
+// takes as many as it can have workers for, in the order of their names.
+func shareOf(r store.Reader, poolUID string, selector map[string]string, claims int) (int, error) {
+	pools, err := r.PoolsByLabels(selector)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
 	for _, p := range pools {
-		if a := p.Spec.Autoscaling; a != nil && p.Phase != pool.PhaseDeleting && !p.Paused {
-			if _, most := a.Bounds(); int64(p.Desired()) < most {
-				return p.UID, nil
-			}
+		if p.Spec.Autoscaling == nil || p.Phase == pool.PhaseDeleting || p.Paused {
+			continue
+		}
+		room, err := roomToGrow(r, p)
+		if err != nil {
+			return 0, err
+		}
+		share := min(claims, room)
+		if p.UID == poolUID {
+			return share, nil
+		}
+		claims -= share
+	}
+	return 0, nil
+}
+
+// roomToGrow is how many more claims a pool could serve with all the workers that it may have.
+func roomToGrow(r store.Reader, p pool.Pool) (int, error) {
+	marks, err := r.Marks(p.UID)
+	if err != nil {
+		return 0, err
+	}
+	_, own, err := r.CountLeases(p.UID)
+	if err != nil {
+		return 0, err
+	}
+	_, most := p.Spec.Autoscaling.Bounds()
+	free := int(most)
+	for _, m := range marks {
+		if m.Leased > 0 {
+			free--
 		}
 	}
-	return "", nil
+	return max(free*max(int(p.Spec.Leases.Slots), 1)-own, 0), nil
 }
 
 // Resize changes the size of a pool. An autoscaled one decides on its size itself.
