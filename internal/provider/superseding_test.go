@@ -11,6 +11,16 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
+// applying starts an apply of a configuration and returns when it waits for its held operation; its diagnostics follow.
+func (tf *core) applying(t *testing.T, fake *fakeManager, config object) <-chan []*tfprotov6.Diagnostic {
+	t.Helper()
+	p := tf.plan(config)
+	applied := make(chan []*tfprotov6.Diagnostic)
+	go func() { applied <- tf.apply(p) }()
+	fake.awaited(t)
+	return applied
+}
+
 func TestWhatADestroyTookOverIsAnErrorThatSaysByWhom(t *testing.T) {
 	for name, row := range map[string]struct {
 		over     bool // the destroy has ended by the time that the apply does
@@ -30,10 +40,7 @@ func TestWhatADestroyTookOverIsAnErrorThatSaysByWhom(t *testing.T) {
 				tf.reaches(row.before)
 			}
 			release := fake.hold()
-			p := tf.plan(web(object{"size": 4}))
-			applied := make(chan []*tfprotov6.Diagnostic)
-			go func() { applied <- tf.apply(p) }()
-			fake.awaited(t)
+			applied := tf.applying(t, fake, web(object{"size": 4}))
 			mine := fake.named("web").OperationID
 			if row.over {
 				fake.mu.Lock()
@@ -72,10 +79,7 @@ func TestWhatIsNotAsAcceptedAfterASuccessIsToldOfByWhatDiffers(t *testing.T) {
 				tf.reaches(row.before)
 			}
 			release := fake.hold()
-			p := tf.plan(web(object{"size": 4}))
-			applied := make(chan []*tfprotov6.Diagnostic)
-			go func() { applied <- tf.apply(p) }()
-			fake.awaited(t)
+			applied := tf.applying(t, fake, web(object{"size": 4}))
 			fake.alter("web", func(v *pool.View) { two := int64(2); v.Spec.Size = &two })
 			release()
 			diagnostics := <-applied
