@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -84,6 +85,9 @@ func Available(spec pool.Spec, w pool.Worker, now time.Time) bool {
 	return classify(&World{Now: now, Pool: pool.Pool{Spec: spec}}, &w) == available
 }
 
+// none is the index of no worker.
+const none = -1
+
 // census is the world's workers, counted once.
 type census struct {
 	classes  []class        // of world.Workers, by index
@@ -92,7 +96,8 @@ type census struct {
 	worn     []bool         // of world.Workers, by index: to be replaced whatever their template is
 	why      []string       // of world.Workers, by index: why they are old
 	at       map[string]int // index of each worker by its id; nil until it is asked for
-	replaced map[string]int // index of each worker's successor by the worker's id
+	replaced map[string]int // index of the successor by the id of whom it was launched for, who may have ended
+	heir     []int          // of world.Workers, by index: index of its successor; none if it has none
 	target   string         // template hash that workers should have
 	desired  int
 	surge    int
@@ -108,6 +113,7 @@ func takeCensus(world *World) census {
 		worn:     make([]bool, len(world.Workers)),
 		why:      make([]string, len(world.Workers)),
 		replaced: map[string]int{},
+		heir:     slices.Repeat([]int{none}, len(world.Workers)),
 		desired:  world.Pool.Desired(),
 	}
 	target := world.Target
@@ -129,6 +135,13 @@ func takeCensus(world *World) census {
 		}
 		if !w.State.Leaving() || w.DrainCause == pool.DrainRollout || w.DrainCause == pool.DrainReplace {
 			c.live++
+		}
+	}
+	if len(c.replaced) > 0 {
+		for i := range world.Workers {
+			if j, ok := c.replaced[world.Workers[i].ID]; ok {
+				c.heir[i] = j
+			}
 		}
 	}
 	u := world.Pool.Spec.Update

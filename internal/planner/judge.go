@@ -101,14 +101,15 @@ func (p *planning) follow(o pool.Operation, remaining int) {
 func (p *planning) deadline(o pool.Operation) time.Time {
 	deadline := later(o.Deadline, p.Since.Add(p.Pool.Spec.Update.ProgressDeadline.Std()))
 	for i := range p.Workers {
-		w := &p.Workers[i]
+		w := p.Workers[i]
+		if !p.leaving(i) || w.ReadyAt.IsZero() {
+			continue
+		}
 		end := killAt(&p.World, w)
 		if p.classes[i] == draining {
 			end = drainBy(&p.World, w).Add(p.contract(w).Drain.Grace.Std())
 		}
-		if p.leaving(i) && !w.ReadyAt.IsZero() && end.After(deadline) {
-			deadline = end
-		}
+		deadline = later(deadline, end)
 	}
 	return deadline
 }
@@ -168,7 +169,7 @@ func (p *planning) failedPhase(o pool.Operation) pool.OperationPhase {
 
 // obstacles adds what keeps workers from becoming available, a few of each kind.
 func (p *planning) obstacles(failed *Outcome) {
-	blame := func(w pool.Worker, text string) {
+	blame := func(w *pool.Worker, text string) {
 		if len(failed.Culprits) < 3 {
 			failed.Culprits = append(failed.Culprits, w.ID)
 			failed.Reason += "; " + strings.TrimSuffix(text, ": ")
@@ -183,7 +184,7 @@ func (p *planning) obstacles(failed *Outcome) {
 	vacancies := p.openVacancies(p.target)
 	slices.Reverse(vacancies) // the newest tell most
 	for _, v := range vacancies {
-		blame(v.Worker, fmt.Sprintf("worker %s failed: %s", v.Worker.ID, v.Worker.Reason))
+		blame(&v.Worker, fmt.Sprintf("worker %s failed: %s", v.Worker.ID, v.Worker.Reason))
 	}
 }
 
@@ -237,8 +238,8 @@ func (p *planning) endAll(phase pool.OperationPhase, reason string) {
 
 // stubbornAt is when a condemned worker counts as one that cannot be removed. Every destroy that is asked
 // for tries anew.
-func (p *planning) stubbornAt(w pool.Worker) time.Time {
-	at := killAt(&p.World, &w)
+func (p *planning) stubbornAt(w *pool.Worker) time.Time {
+	at := killAt(&p.World, w)
 	if p.force {
 		at = w.StoppingAt
 	}

@@ -25,7 +25,7 @@ func (p *planning) end() {
 
 // endStopping kills a condemned worker once its time is over.
 func (p *planning) endStopping(i int) {
-	w := &p.Workers[i]
+	w := p.Workers[i]
 	if !p.force && outstays(p.contract(w).Drain, w) {
 		return
 	}
@@ -45,7 +45,7 @@ func killReason(force bool) string {
 
 // endDraining takes a draining worker one step further, if it is time.
 func (p *planning) endDraining(i int) {
-	w := &p.Workers[i]
+	w := p.Workers[i]
 	drain := p.contract(w).Drain
 	over := drainBy(&p.World, w)
 	inTime := p.Now.Before(over)
@@ -97,7 +97,7 @@ const readingAge = 5 * time.Second
 // jobs says what work of a worker no lease stands for: none only if it said so lately, and of a draining
 // worker, since it was told.
 func (p *planning) jobs(i int) string {
-	w := &p.Workers[i]
+	w := p.Workers[i]
 	drain := p.contract(w).Drain
 	if drain.ActiveJobs == nil || w.Instance.PID == 0 {
 		return ""
@@ -136,7 +136,7 @@ func (p *planning) busy(i int) bool { return p.Workers[i].Leased > 0 || p.jobs(i
 
 // work says in words what keeps a worker busy.
 func (p *planning) work(i int) string {
-	w := &p.Workers[i]
+	w := p.Workers[i]
 	switch held := p.Holders[w.ID]; {
 	case held != "":
 		return "held by " + held
@@ -150,7 +150,7 @@ func (p *planning) work(i int) string {
 
 // overstays says that a worker is busy past its drain deadline and may not be stopped for that.
 func (p *planning) overstays(i int) bool {
-	w := &p.Workers[i]
+	w := p.Workers[i]
 	return p.contract(w).Drain.OnTimeout == pool.OnTimeoutFail && p.leaving(i) && !w.DrainBy.IsZero() && !p.Now.Before(drainBy(&p.World, w))
 }
 
@@ -158,7 +158,7 @@ func (p *planning) overstays(i int) bool {
 // and which only their work's end or force takes out of service. Every attempt has the whole time again.
 func (p *planning) overstaying(o pool.Operation) (names []string) {
 	for i := range p.Workers {
-		w := &p.Workers[i]
+		w := p.Workers[i]
 		drain := p.contract(w).Drain
 		if p.force || drain.OnTimeout != pool.OnTimeoutFail || !p.leaving(i) || w.DrainBy.IsZero() {
 			continue

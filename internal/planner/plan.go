@@ -15,7 +15,7 @@ func Plan(world World) Result {
 	if world.Unobserved || world.Pool.Phase == pool.PhaseDestroyed {
 		return r
 	}
-	p := &planning{World: world, census: takeCensus(&world), asked: map[string]bool{}, result: &r, force: forced(world)}
+	p := &planning{World: world, Workers: refer(world.Workers), census: takeCensus(&world), asked: map[string]bool{}, result: &r, force: forced(world)}
 	if world.Pool.Paused && world.Pool.Phase != pool.PhaseDeleting {
 		return r
 	}
@@ -39,6 +39,7 @@ func Plan(world World) Result {
 // planning is one run of Plan: the world, its census, and what was decided so far.
 type planning struct {
 	World
+	Workers []*pool.Worker // the world's; one in which a decision is noted is a copy from then on
 	census
 	asked map[string]bool // workers that are asked for their active jobs, by their id
 	rollout
@@ -46,15 +47,21 @@ type planning struct {
 	sheds  bool      // a rollout has more old workers than are to stay while it is held
 	result *Result
 	force  bool
-	owned  bool // Workers are the planning's own, and what is decided is noted in them
 }
 
-// own makes the workers the planning's own, when the first of them is to change: most plans change none.
-func (p *planning) own() {
-	if !p.owned {
-		p.Workers = append(make([]pool.Worker, 0, len(p.Workers)+p.surge+1), p.Workers...)
-		p.owned = true
+func refer(workers []pool.Worker) []*pool.Worker {
+	to := make([]*pool.Worker, len(workers))
+	for i := range workers {
+		to[i] = &workers[i]
 	}
+	return to
+}
+
+// own has a copy of a worker take its place, to note in it what is decided.
+func (p *planning) own(i int) *pool.Worker {
+	w := *p.Workers[i]
+	p.Workers[i] = &w
+	return &w
 }
 
 // forced says whether a person asked not to wait for workers.
@@ -70,19 +77,18 @@ func (p *planning) condemn(i int, cause pool.DrainCause, reason string) {
 		p.stop(i, cause, reason)
 		return
 	}
-	drain := p.contract(&w).Drain
+	drain := p.contract(w).Drain
 	by := p.Now.Add(drain.DeregisterDelay.Std() + drain.Timeout.Std())
 	p.result.act(Action{Kind: Drain, WorkerID: w.ID, Cause: cause, DrainBy: by, Idle: !p.busy(i), Reason: reason})
 	p.classes[i] = draining
-	p.own()
-	p.Workers[i].State, p.Workers[i].DrainingAt, p.Workers[i].DrainBy, p.Workers[i].DrainCause = pool.WorkerDraining, p.Now, by, cause
+	w = p.own(i)
+	w.State, w.DrainingAt, w.DrainBy, w.DrainCause = pool.WorkerDraining, p.Now, by, cause
 	p.left(i, cause)
 	p.endDraining(i)
 }
 
 func (p *planning) stop(i int, cause pool.DrainCause, reason string) {
-	p.own()
-	w := &p.Workers[i]
+	w := p.own(i)
 	drain := p.contract(w).Drain
 	killAt, revokes := p.Now.Add(drain.Grace.Std()), true
 	switch {
@@ -104,6 +110,7 @@ func (p *planning) stop(i int, cause pool.DrainCause, reason string) {
 func (p *planning) left(i int, cause pool.DrainCause) {
 	if w := p.Workers[i]; w.Replaces != "" && p.replaced[w.Replaces] == i {
 		delete(p.replaced, w.Replaces)
+		p.inherits(w.Replaces, none)
 	}
 	if cause == pool.DrainScaleIn || cause == pool.DrainDestroy {
 		p.live--
@@ -170,7 +177,7 @@ func (p *planning) find(workerID string) (i int, lives bool) {
 		return 0, false
 	}
 	if p.at == nil {
-		p.at = make(map[string]int, len(p.World.Workers))
+		p.at = make(map[string]int, len(p.Workers))
 		for i := range p.Workers {
 			p.at[p.Workers[i].ID] = i
 		}
@@ -180,9 +187,13 @@ func (p *planning) find(workerID string) (i int, lives bool) {
 }
 
 // succeeded says that another worker was launched to take the worker's place; the two count as one.
-func (p *planning) succeeded(i int) bool {
-	_, ok := p.replaced[p.Workers[i].ID]
-	return ok
+func (p *planning) succeeded(i int) bool { return p.heir[i] != none }
+
+// inherits notes who is the successor of a worker, if that still lives.
+func (p *planning) inherits(workerID string, successor int) {
+	if i, lives := p.find(workerID); lives {
+		p.heir[i] = successor
+	}
 }
 
 // victims lists the workers for which match holds, first victim first: those that do not serve yet, then
@@ -309,7 +320,7 @@ func (p *planning) fill(missing int, hash string, good bool) {
 			p.start(Action{Reason: growth, Good: good})
 			continue
 		}
-		v := vacancies[n].Worker
+		v := &vacancies[n].Worker
 		failed := failures(v, v.EndedAt)
 		if at := v.EndedAt.Add(p.backoff(failed)); p.Now.Before(at) {
 			p.result.wake(p.Now, at)
@@ -325,26 +336,31 @@ func (p *planning) start(a Action) {
 	p.result.act(a)
 	if a.Replaces != "" {
 		p.replaced[a.Replaces] = len(p.Workers)
+		p.inherits(a.Replaces, len(p.Workers))
 	}
-	p.own()
-	p.Workers = append(p.Workers, pool.Worker{State: pool.WorkerPending, Replaces: a.Replaces, CreatedAt: p.Now})
+	p.Workers = append(p.Workers, &pool.Worker{State: pool.WorkerPending, Replaces: a.Replaces, CreatedAt: p.Now})
 	stale, why := a.Good && p.Good.Hash != p.target, ""
 	if stale {
 		why = "its template is old"
 	}
 	p.classes, p.stale, p.old = append(p.classes, unready), append(p.stale, stale), append(p.old, stale)
 	p.worn, p.why = append(p.worn, false), append(p.why, why)
+	p.heir = append(p.heir, none)
 	p.live++
 }
 
 // openVacancies are the free places among workers of a template (a changed spec starts without a past). A
 // failed successor of a worker that still lives left no place.
-func (p *planning) openVacancies(hash string) []Vacancy {
-	return slices.DeleteFunc(slices.Clone(p.Vacancies), func(v Vacancy) bool {
+func (p *planning) openVacancies(hash string) (open []*Vacancy) {
+	for i := range p.Vacancies {
+		v := &p.Vacancies[i]
 		_, filled := p.replaced[v.Worker.ID]
 		_, lives := p.find(v.Worker.Replaces)
-		return filled || lives || v.Worker.TemplateHash != hash
-	})
+		if !filled && !lives && v.Worker.TemplateHash == hash {
+			open = append(open, v)
+		}
+	}
+	return open
 }
 
 func (p *planning) growth() string {
@@ -361,7 +377,7 @@ func (p *planning) growth() string {
 const crashWindow = 10 * time.Minute
 
 // failures counts the failures in a worker's place, its own at the given time included.
-func failures(w pool.Worker, at time.Time) int {
+func failures(w *pool.Worker, at time.Time) int {
 	if at.Sub(w.CreatedAt) >= crashWindow {
 		return 1
 	}

@@ -62,9 +62,9 @@ func (p *planning) passes(i int) bool {
 
 // history counts the failures in a sick worker's place, and tells since when it needs a successor. A
 // successor that failed before it was of use counts too.
-func history(w pool.Worker, lost map[string]pool.Worker) (int, time.Time) {
+func history(w *pool.Worker, lost map[string]pool.Worker) (int, time.Time) {
 	if successor, ok := lost[w.ID]; ok {
-		return failures(successor, successor.EndedAt), successor.EndedAt
+		return failures(&successor, successor.EndedAt), successor.EndedAt
 	}
 	return failures(w, w.HealthAt), w.HealthAt
 }
@@ -86,9 +86,9 @@ func (p *planning) endStuck() {
 		case p.classes[i] == stuck:
 			p.condemn(i, pool.DrainReplace, fmt.Sprintf("not ready within %s", p.Pool.Spec.Update.ProgressDeadline))
 		case p.classes[i] == unready:
-			p.result.wake(p.Now, stuckAt(&p.World, &w))
+			p.result.wake(p.Now, stuckAt(&p.World, w))
 		case p.classes[i] == settling:
-			p.result.wake(p.Now, settledAt(&p.World, &w))
+			p.result.wake(p.Now, settledAt(&p.World, w))
 		}
 	}
 }
@@ -97,9 +97,9 @@ func (p *planning) endStuck() {
 // because the two count as one, but only when nobody misses it.
 func (p *planning) endSucceeded() {
 	available := p.number(p.available)
-	for i, w := range p.Workers {
-		successor, ok := p.replaced[w.ID]
-		if !ok || !p.available(successor) || p.leaving(i) {
+	for i := range p.Workers {
+		heir := p.heir[i]
+		if heir == none || !p.available(heir) || p.leaving(i) {
 			continue
 		}
 		if p.available(i) {
@@ -108,6 +108,6 @@ func (p *planning) endSucceeded() {
 			}
 			available--
 		}
-		p.condemn(i, pool.DrainReplace, "replaced by worker "+p.Workers[successor].ID)
+		p.condemn(i, pool.DrainReplace, "replaced by worker "+p.Workers[heir].ID)
 	}
 }

@@ -72,7 +72,7 @@ func (p *planning) canary(r *rollout, c pool.Canary) {
 			continue
 		}
 		good++
-		complete = later(complete, settledAt(&p.World, &p.Workers[i]))
+		complete = later(complete, settledAt(&p.World, p.Workers[i]))
 	}
 	if r.goodSince.IsZero() && good >= r.limit && p.number(p.fails) == 0 {
 		r.goodSince = later(complete, p.flaw)
