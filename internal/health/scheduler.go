@@ -123,9 +123,11 @@ func (s *Scheduler) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
 		case <-timer.C:
 		case <-s.wake:
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		if next, ok := s.startDue(ctx); ok {
 			timer.Reset(time.Until(next))

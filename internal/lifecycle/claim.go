@@ -131,12 +131,8 @@ func (m *Manager) decided(ctx context.Context, name string) error {
 		if err != nil || !unsure {
 			return err
 		}
-		select {
-		case <-look.C:
-		case <-m.ctx.Done():
-			return refuse(api.ProblemStopping, "the manager is ending")
-		case <-ctx.Done():
-			return ctx.Err()
+		if _, err := m.listen(ctx, nil, look.C); err != nil {
+			return err
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 // of the machine's clock moves no deadline. Only when it has fallen behind, because the machine slept or its
 // clock was set ahead, it follows, and that is a break. And it knows since when the manager has been there
 // without a break: what passed before, nobody could answer, so nobody's time to live or to drain ends because
-// of it.
+// of it. It never starts before what is on record: were all times of the store still to come, no lease would
+// expire and no worker settle until the machine's clock is there.
 type clock struct {
-	source func() time.Time     // what the time is, for those who have it made up; nil: as below
 	wall   func() time.Time     // what the machine says
 	passed func() time.Duration // monotonic time since the clock was made
 
@@ -29,26 +29,20 @@ const (
 	longBreak = 3 * time.Second
 )
 
-func newClock(source func() time.Time) *clock {
-	begun := time.Now()
-	return startClock(&clock{
-		source: source, wall: time.Now, passed: func() time.Duration { return time.Since(begun) },
-	})
+// newClock starts a clock by what the machine says; latest is the newest time on record.
+func newClock(machine func() time.Time, latest time.Time) *clock {
+	begun := machine()
+	return startClock(&clock{wall: machine, passed: func() time.Duration { return machine().Sub(begun) }}, latest)
 }
 
-func startClock(c *clock) *clock {
-	c.begun = c.wall().Round(0)
+func startClock(c *clock, latest time.Time) *clock {
+	c.begun = later(c.wall().Round(0), latest)
 	c.beat = c.time()
 	c.since = c.beat
 	return c
 }
 
-func (c *clock) time() time.Time {
-	if c.source != nil {
-		return c.source()
-	}
-	return c.begun.Add(c.passed())
-}
+func (c *clock) time() time.Time { return c.begun.Add(c.passed()) }
 
 // run keeps the clock beating until ctx ends: whoever reads it after a pause of the process finds the break.
 func (c *clock) run(ctx context.Context) {
@@ -69,11 +63,9 @@ func (c *clock) read() (now, since time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now = c.time()
-	if c.source == nil {
-		if behind := c.wall().Round(0).Sub(now); behind > longBreak {
-			c.begun = c.begun.Add(behind)
-			now = now.Add(behind)
-		}
+	if behind := c.wall().Round(0).Sub(now); behind > longBreak {
+		c.begun = c.begun.Add(behind)
+		now = now.Add(behind)
 	}
 	if now.Sub(c.beat) > longBreak {
 		c.since = now

@@ -23,7 +23,7 @@ func TestTheClockGoesOnWhateverTheMachinesDoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			wall, passed := start, time.Duration(0)
-			clock := startClock(&clock{wall: func() time.Time { return wall }, passed: func() time.Duration { return passed }})
+			clock := startClock(&clock{wall: func() time.Time { return wall }, passed: func() time.Duration { return passed }}, time.Time{})
 			wall, passed = wall.Add(c.wall), passed+c.passed
 			now, since := clock.read()
 			require.Equal(t, start.Add(c.want), now)
@@ -34,4 +34,16 @@ func TestTheClockGoesOnWhateverTheMachinesDoes(t *testing.T) {
 			require.Equal(t, since, still)
 		})
 	}
+}
+
+func TestTheClockDoesNotStartBeforeWhatIsOnRecord(t *testing.T) {
+	wall, passed := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), time.Duration(0)
+	latest := wall.Add(time.Hour)
+	clock := startClock(&clock{wall: func() time.Time { return wall }, passed: func() time.Duration { return passed }}, latest)
+	require.Equal(t, latest, clock.now())
+	wall, passed = wall.Add(time.Second), time.Second
+	require.Equal(t, latest.Add(time.Second), clock.now(), "it goes on from there")
+	wall, passed = wall.Add(2*time.Hour), 2*time.Second
+	now, since := clock.read()
+	require.Equal(t, []time.Time{wall, wall}, []time.Time{now, since}, "until the machine's is set right")
 }

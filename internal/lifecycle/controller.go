@@ -58,9 +58,11 @@ func (c *controller) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
 		case <-c.woken():
 		case <-timer.C:
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		next, err := c.step(ctx)
 		switch {

@@ -281,19 +281,11 @@ func (m *Manager) awaitLease(ctx context.Context, id string, atMost time.Duratio
 			leave()
 			return shown, err
 		}
-		select {
-		case <-news:
-		case <-timeout.C:
-			leave()
-			return shown, nil
-		case <-m.ctx.Done():
-			leave()
-			return shown, refuse(api.ProblemStopping, "the manager is ending; the lease keeps its place")
-		case <-ctx.Done():
-			leave()
-			return shown, ctx.Err()
-		}
+		more, err := m.listen(ctx, news, timeout.C)
 		leave()
+		if !more {
+			return shown, err
+		}
 	}
 }
 

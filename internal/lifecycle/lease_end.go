@@ -36,8 +36,10 @@ func (m *Manager) expireLeases(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
 		case <-timer.C:
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		next, err := m.expireDue(ctx)
 		if err != nil && ctx.Err() == nil {

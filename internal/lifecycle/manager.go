@@ -26,7 +26,7 @@ type Config struct {
 	Runtime runtime.Runtime
 	Logger  hclog.Logger
 	Host    string                     // name of the host whose processes it runs
-	Now     func() time.Time           // nil: the clock
+	Now     func() time.Time           // what the machine's clock says; nil: time.Now
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
 	// Probe makes one probe of a worker, Hook tells one that it drains, and Jobs asks one for the number of
 	// its active jobs; nil: over the network, and a check's
@@ -64,7 +64,10 @@ type Manager struct {
 // New reads the store, finds the workers that run already, and starts the controllers of all pools. It
 // errs if the runtime cannot be observed: then nothing is known of the workers.
 func New(ctx context.Context, config Config) (*Manager, error) {
-	c := newClock(config.Now)
+	c, err := setClock(ctx, config)
+	if err != nil {
+		return nil, err
+	}
 	config.Now = c.now
 	if config.NewID == nil {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
@@ -94,6 +97,26 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	m.owners.Go(func() { m.clock.run(m.ctx) })
 	m.owners.Go(func() { m.expireLeases(m.ctx) })
 	return m, nil
+}
+
+// setClock starts the manager's clock.
+func setClock(ctx context.Context, config Config) (*clock, error) {
+	machine := config.Now
+	if machine == nil {
+		machine = time.Now
+	}
+	var latest time.Time
+	err := config.Store.View(ctx, func(r store.Reader) (err error) {
+		latest, err = r.Latest()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if behind := latest.Sub(machine()); behind > longBreak {
+		config.Logger.Warn("the machine's clock is behind the newest record; the time goes on from there", "behind", behind.Round(time.Second))
+	}
+	return newClock(machine, latest), nil
 }
 
 // Close stops the controllers. Workers live on; the journal says how far everything was.

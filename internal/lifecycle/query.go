@@ -175,24 +175,10 @@ func (m *Manager) await(ctx context.Context, id string, atMost time.Duration) (o
 			leave()
 			return o, err
 		}
-		select {
-		case <-news: // goes before the end of the wait: it may be the outcome
-			leave()
-			continue
-		default:
-		}
-		select {
-		case <-news:
-		case <-timeout.C:
-			leave()
-			return o, nil
-		case <-m.ctx.Done():
-			leave()
-			return o, refuse(api.ProblemStopping, "the manager is ending")
-		case <-ctx.Done():
-			leave()
-			return o, ctx.Err()
-		}
+		more, err := m.listen(ctx, news, timeout.C)
 		leave()
+		if !more {
+			return o, err
+		}
 	}
 }

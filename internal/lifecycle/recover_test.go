@@ -460,3 +460,34 @@ func TestAManagerWhoseTimeIsBehindTheMachinesHealsAndCreates(t *testing.T) {
 		require.Equal(t, 2, s.view("web").Status.Available)
 	})
 }
+
+// A host may boot with a clock that is a day wrong. Nothing that the manager waits for takes a day longer for that,
+// and nothing ends early.
+func TestADeadlineIsKeptByAManagerThatStartsWithAWrongClock(t *testing.T) {
+	for name, wrong := range map[string]time.Duration{"right": 0, "a day behind": -24 * time.Hour, "a day ahead": 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				contract := draining(time.Minute, pool.OnTimeoutTerminate)
+				settled := func(s *pool.Spec) { s.Name, s.Update.MinReady = "steady", pool.Duration(20*time.Second) }
+				s.created(spec(1, contract))
+				s.created(spec(1, settled))
+				drained, kept := s.leased("web", "a"), s.leased("steady", "b")
+				done := s.change(spec(0, contract))
+				s.close()
+				s.now = func() time.Time { return time.Now().Add(wrong) }
+				s.open()
+
+				s.pass(50 * time.Second)
+				require.Equal(t, 1, s.view("steady").Status.Available, "its worker has been ready for long enough")
+				s.renew(drained)
+				s.pass(9 * time.Second)
+				require.Contains(t, s.world.running(), drained.WorkerID, "its drain has a minute from the restart on")
+				require.Equal(t, pool.LeaseHeld, s.lease(kept.ID).State, "and the lease as well")
+				s.pass(10 * time.Second)
+				s.over(drained, pool.LeaseRevoked, "drain deadline")
+				s.over(kept, pool.LeaseExpired, "")
+				s.succeeds(done)
+			})
+		})
+	}
+}

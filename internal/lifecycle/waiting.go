@@ -1,6 +1,12 @@
 package lifecycle
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+)
 
 // waiting lets callers wait for news of an operation.
 type waiting struct {
@@ -44,4 +50,27 @@ func (w *waiting) wake(operationID string) {
 		close(c.news)
 		delete(w.calls, operationID)
 	}
+}
+
+// listen waits for news until a time is over, and says whether there are any. They go before whatever else ends the
+// wait: they may be what was waited for.
+func (m *Manager) listen(ctx context.Context, news <-chan struct{}, timeout <-chan time.Time) (bool, error) {
+	select {
+	case <-news:
+	case <-timeout:
+	case <-m.ctx.Done():
+	case <-ctx.Done():
+	}
+	select {
+	case <-news:
+		return true, nil
+	default:
+	}
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case m.ctx.Err() != nil:
+		return false, refuse(api.ProblemStopping, "the manager is ending; a lease that waits keeps its place")
+	}
+	return false, nil
 }

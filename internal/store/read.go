@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -33,6 +34,11 @@ const (
 	selectRunningOperations = `SELECT record FROM operations WHERE pool_uid = $1 AND NOT ended ORDER BY number`
 
 	selectEvents = `SELECT record FROM events WHERE pool_uid = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`
+
+	selectLatest = `SELECT coalesce(max(at), 0) FROM (
+		SELECT max(newest_at) AS at FROM event_logs
+		UNION ALL SELECT max(expires_at - ttl) FROM leases WHERE state = 'held'
+		UNION ALL SELECT max(ended_at) FROM leases WHERE state NOT IN ('waiting', 'held')) AS moments`
 
 	selectReply = `SELECT request_hash, answered, created_at FROM idempotent_replies WHERE author = $1 AND key = $2`
 )
@@ -64,6 +70,14 @@ func (t *transaction) PoolsByLabels(labels map[string]string) ([]pool.Pool, erro
 		return found, err
 	}
 	return nil, nil
+}
+
+func (t *transaction) Latest() (time.Time, error) {
+	var at int64
+	if err := t.scalar(&at, selectLatest); err != nil {
+		return time.Time{}, fmt.Errorf("find the newest moment on record: %w", err)
+	}
+	return fromMicros(at), nil
 }
 
 func (t *transaction) Revision(poolUID string, number int64) (pool.Revision, error) {

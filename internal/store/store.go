@@ -104,6 +104,9 @@ type Reader interface {
 	// Room finds the worker that gets a pool's next lease: one of the given template before others, and of
 	// those the fullest. ErrNotFound if no slot is free.
 	Room(poolUID, templateHash string) (pool.Worker, error)
+	// Latest is the newest moment that events and the grants, renewals and ends of leases tell of; zero if there
+	// are none.
+	Latest() (time.Time, error)
 	// IdempotentReply finds what was answered to a key, by any request.
 	IdempotentReply(author, key string) (IdempotentReply, error)
 }

@@ -31,8 +31,10 @@ const (
 	putOperation = `INSERT INTO operations (id, pool_uid, ended, record) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (id) DO UPDATE SET pool_uid = excluded.pool_uid, ended = excluded.ended, record = excluded.record`
 
-	extendEventLog = `INSERT INTO event_logs (pool_uid, newest) VALUES ($1, $2)
-		ON CONFLICT (pool_uid) DO UPDATE SET newest = event_logs.newest + excluded.newest RETURNING newest`
+	extendEventLog = `INSERT INTO event_logs (pool_uid, newest, newest_at) VALUES ($1, $2, $3)
+		ON CONFLICT (pool_uid) DO UPDATE SET newest = event_logs.newest + excluded.newest,
+			newest_at = CASE WHEN event_logs.newest_at > excluded.newest_at THEN event_logs.newest_at ELSE excluded.newest_at END
+		RETURNING newest`
 	insertEvent = `INSERT INTO events (pool_uid, sequence, record) VALUES ($1, $2, $3)`
 
 	putReply = `INSERT INTO idempotent_replies (author, key, request_hash, answered, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -142,15 +144,16 @@ func (t *transaction) PutOperation(o pool.Operation) error {
 }
 
 func (t *transaction) AppendEvents(events ...pool.Event) error {
-	count := map[string]int64{}
+	count, at := map[string]int64{}, map[string]int64{}
 	for _, e := range events {
 		count[e.PoolUID]++
+		at[e.PoolUID] = max(at[e.PoolUID], micros(e.Time))
 	}
 	newest := map[string]int64{}
 	for _, e := range events {
 		if _, extended := newest[e.PoolUID]; !extended {
 			var end int64
-			if err := t.scalar(&end, extendEventLog, e.PoolUID, count[e.PoolUID]); err != nil {
+			if err := t.scalar(&end, extendEventLog, e.PoolUID, count[e.PoolUID], at[e.PoolUID]); err != nil {
 				return fmt.Errorf("extend the event log of pool %s: %w", e.PoolUID, err)
 			}
 			newest[e.PoolUID] = end - count[e.PoolUID]

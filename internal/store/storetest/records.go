@@ -386,6 +386,38 @@ var eventCases = []testCase{
 			return err
 		})
 	}},
+	{"the newest moment is that of an event, or of a lease's renewal or end, and not when it expires", func(t *testing.T, s store.Store) {
+		newest := func(want time.Time) {
+			t.Helper()
+			view(t, s, func(r store.Reader) error {
+				at, err := r.Latest()
+				require.Equal(t, stored(want), at)
+				return err
+			})
+		}
+		put := func(l pool.Lease) {
+			update(t, s, func(w store.Writer) error { return w.PutLease(l) })
+		}
+		newest(time.Time{})
+		update(t, s, func(w store.Writer) error {
+			return w.AppendEvents(pool.Event{PoolUID: "u1", Time: noon.Add(time.Second)}, pool.Event{PoolUID: "u1", Time: noon})
+		})
+		newest(noon.Add(time.Second))
+		update(t, s, func(w store.Writer) error {
+			return w.AppendEvents(pool.Event{PoolUID: "u1", Time: noon.Add(-time.Hour)})
+		})
+		newest(noon.Add(time.Second))
+
+		l := pool.Lease{ID: "l", State: pool.LeaseWaiting, TTL: pool.Duration(time.Minute), ExpiresAt: noon.Add(time.Hour)}
+		put(l)
+		newest(noon.Add(time.Second))
+		l.State, l.ExpiresAt = pool.LeaseHeld, noon.Add(62*time.Second)
+		put(l)
+		newest(noon.Add(2 * time.Second))
+		l.State, l.EndedAt = pool.LeaseReleased, noon.Add(3*time.Second)
+		put(l)
+		newest(noon.Add(3 * time.Second))
+	}},
 	{"events are numbered per pool in the order given", func(t *testing.T, s store.Store) {
 		update(t, s, func(w store.Writer) error {
 			require.NoError(t, w.AppendEvents())
