@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
@@ -237,14 +239,12 @@ func (m *Manager) recover(ctx context.Context) error {
 	for _, f := range found {
 		byPool[f.PoolUID] = append(byPool[f.PoolUID], f)
 	}
-	var recovered []*controller
+	recovered, err := m.recoverPools(ctx, pools, byPool)
+	if err != nil {
+		return err
+	}
 	for _, p := range pools {
-		c := m.newController(p)
-		if err := c.recover(ctx, byPool[p.UID]); err != nil {
-			return fmt.Errorf("recover pool %q: %w", p.Name, err)
-		}
 		delete(byPool, p.UID)
-		recovered = append(recovered, c)
 	}
 	for _, f := range found {
 		if _, stranger := byPool[f.PoolUID]; !stranger {
@@ -256,10 +256,32 @@ func (m *Manager) recover(ctx context.Context) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	slices.SortFunc(m.foreign, func(a, b runtime.Found) int { return cmp.Compare(a.WorkerID, b.WorkerID) })
 	for _, c := range recovered {
 		m.start(c)
 	}
 	return nil
+}
+
+// recoverAtOnce is how many pools are recovered at the same time.
+const recoverAtOnce = 4
+
+// recoverPools makes the controllers of pools, and has them take up what was found of each.
+func (m *Manager) recoverPools(ctx context.Context, pools []pool.Pool, found map[string][]runtime.Found) ([]*controller, error) {
+	recovered := make([]*controller, len(pools))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(recoverAtOnce)
+	for i, p := range pools {
+		recovered[i] = m.newController(p)
+		group.Go(func() (err error) {
+			pprof.Do(ctx, pprof.Labels("pool", p.Name), func(ctx context.Context) { err = recovered[i].recover(ctx, found[p.UID]) })
+			if err != nil {
+				return fmt.Errorf("recover pool %q: %w", p.Name, err)
+			}
+			return nil
+		})
+	}
+	return recovered, group.Wait()
 }
 
 // stray deals with an instance that no living worker stands for: if the store closed its worker, it is

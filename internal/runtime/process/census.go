@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -22,8 +23,8 @@ const (
 // census walks the process table. All who ask while a walk is under way share the one after it, so what
 // many ask for at once costs no more than what two ask for.
 type census struct {
-	survey *surveyor
-	walks  sync.WaitGroup
+	surveyors []*surveyor // share a walk
+	walks     sync.WaitGroup
 
 	mu      sync.Mutex
 	walking bool
@@ -59,8 +60,15 @@ func newTable(procs []proc) table {
 }
 
 func newCensus(logDir string) (*census, error) {
-	survey, err := newSurveyor(logDir)
-	return &census{survey: survey}, err
+	c := &census{}
+	for range runtime.GOMAXPROCS(0) {
+		s, err := newSurveyor(logDir)
+		if err != nil {
+			return nil, err
+		}
+		c.surveyors = append(c.surveyors, s)
+	}
+	return c, nil
 }
 
 // take returns what a walk finds that begins after the call. An error means that nothing is known.
@@ -113,8 +121,8 @@ func (c *census) walk() ([]proc, error) {
 	for began := time.Now(); ; <-ticker.C {
 		var unsettled, limbo []int
 		late := time.Since(began) > settleTime
-		for _, pid := range ids {
-			p, err := c.survey.look(pid)
+		for i, seen := range c.look(ids) {
+			pid, p, err := ids[i], seen.proc, seen.err
 			switch {
 			case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 			case err != nil:
@@ -135,4 +143,25 @@ func (c *census) walk() ([]proc, error) {
 		}
 		ids = unsettled
 	}
+}
+
+// sight is what a look at one process gave.
+type sight struct {
+	proc
+	err error
+}
+
+// look looks at each of the processes.
+func (c *census) look(ids []int) []sight {
+	seen := make([]sight, len(ids))
+	var looks sync.WaitGroup
+	for first, s := range c.surveyors {
+		looks.Go(func() {
+			for i := first; i < len(ids); i += len(c.surveyors) {
+				seen[i].proc, seen[i].err = s.look(ids[i])
+			}
+		})
+	}
+	looks.Wait()
+	return seen
 }
