@@ -125,6 +125,7 @@ func (d *draft) launched(w *pool.Worker, f fact) {
 
 func (d *draft) ready(w *pool.Worker, at time.Time) {
 	w.State, w.ReadyAt, w.Reason, d.opened = pool.WorkerReady, at, "", true
+	w.StartUp = pool.Duration(at.Sub(w.CreatedAt))
 	d.note(pool.EventWorkerReady, w.ID, "ready")
 }
 

@@ -1,9 +1,9 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
@@ -139,19 +139,12 @@ func (m *Manager) worldOf(r store.Reader, p pool.Pool, now time.Time) (w planner
 	return w, startUpOf(w.Workers), nil
 }
 
-// startUpOf is the median of the times that workers took to become ready.
-func startUpOf(workers []pool.Worker) time.Duration {
-	var seen []time.Duration
+// startUpOf is the longest that one of the workers took to become ready.
+func startUpOf(workers []pool.Worker) (slowest time.Duration) {
 	for _, w := range workers {
-		if !w.ReadyAt.IsZero() && w.ReadyAt.After(w.StartedAt) {
-			seen = append(seen, w.ReadyAt.Sub(w.CreatedAt))
-		}
+		slowest = max(slowest, w.StartUp.Std())
 	}
-	if len(seen) == 0 {
-		return usualStartUp
-	}
-	slices.Sort(seen)
-	return seen[len(seen)/2]
+	return cmp.Or(slowest, usualStartUp)
 }
 
 // tell puts a forecast into a plan.

@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -13,36 +14,54 @@ import (
 // TestWhatAPlanForeseesIsWhatHappens holds plans against the changes that they are for, as the worst that may
 // happen: these workers end only by their kill.
 func TestWhatAPlanForeseesIsWhatHappens(t *testing.T) {
-	warm := 20 * time.Second
-	with := func(changes ...func(*pool.Spec)) []func(*pool.Spec) {
-		return append([]func(*pool.Spec){probed, update(1, 0), graced(5 * time.Second)}, changes...)
-	}
-	for name, change := range map[string]pool.Spec{
-		"rolling": spec(3, with(command("serve", "v2"))...),
-		"smaller": spec(1, with()...),
-		"larger":  spec(5, with()...),
-		"hot":     spec(3, with(describedAs("news"))...),
-		"none":    spec(3, with()...),
+	plain := []func(*pool.Spec){probed, update(1, 0), graced(5 * time.Second)}
+	rolls := command("serve", "v2")
+	for name, c := range map[string]struct {
+		always, change []func(*pool.Spec)
+		sick           string // what the hook of an old worker complains of
+	}{
+		"rolling":           {change: []func(*pool.Spec){rolls}},
+		"smaller":           {change: []func(*pool.Spec){sized(1)}},
+		"larger":            {change: []func(*pool.Spec){sized(5)}},
+		"hot":               {change: []func(*pool.Spec){describedAs("news")}},
+		"none":              {},
+		"with time to wait": {change: []func(*pool.Spec){rolls, func(s *pool.Spec) { s.Update.MinReady = pool.Duration(15 * time.Second) }}},
+		"with a canary that bakes": {change: []func(*pool.Spec){rolls, func(s *pool.Spec) {
+			bake := pool.Duration(40 * time.Second)
+			s.Update.Canary = &pool.Canary{Bake: &bake}
+		}}},
+		"with a hook that fails": {
+			always: []func(*pool.Spec){draining(time.Minute, pool.OnTimeoutTerminate), func(s *pool.Spec) {
+				s.Health.HTTP = nil
+				s.Drain.Hook = &pool.DrainHook{Exec: &pool.ExecProbe{Command: []string{"leave"}}}
+			}},
+			change: []func(*pool.Spec){sized(2)},
+			sick:   "not yet",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(t *testing.T, s *stage) {
-				s.world.habits = launchesWarmUp(warm)
-				s.created(spec(3, with()...))
+				s.world.habits = launchesWarmUp(20 * time.Second)
+				before := slices.Concat(plain, c.always)
+				s.created(spec(3, before...))
 				for _, id := range s.world.running() {
 					s.world.becomes(id, habit{deaf: true})
+					s.world.sicken(id, c.sick)
 				}
-				generation, before := s.view("web").Generation, s.world.running()
+				change := spec(3, slices.Concat(before, c.change)...)
+				generation, workers := s.view("web").Generation, s.world.running()
 				plan, err := s.m.Foresee(t.Context(), change)
 				require.NoError(t, err)
 				require.Equal(t, generation, s.view("web").Generation, "a plan changes nothing")
+				require.Empty(t, plan.Waits)
 
 				began := time.Now()
 				s.succeeds(s.change(change))
 				took := time.Since(began)
 				after := s.world.running()
 				require.InDelta(t, plan.WorstTime.Std().Seconds(), took.Seconds(), 5, "planned %s", plan.WorstTime)
-				require.Equal(t, plan.Launches, missing(after, before), "workers that are new")
-				require.Equal(t, plan.Drains, missing(before, after), "workers that are gone")
+				require.Equal(t, plan.Launches, missing(after, workers), "workers that are new")
+				require.Equal(t, plan.Drains, missing(workers, after), "workers that are gone")
 			})
 		})
 	}

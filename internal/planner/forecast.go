@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,10 +13,11 @@ import (
 // Forecast is what would happen to a pool if nothing else did.
 type Forecast struct {
 	Waves []Wave
-	// Worst is how long it takes if whoever is busy stays so until its drain deadline and nobody ends before
-	// its grace is over; zero if it takes longer than is foreseen.
+	// Worst is how long it takes if whoever is busy stays so and no hook answers until the drain deadline, and nobody
+	// ends before its grace is over; zero if it takes longer than is foreseen.
 	Worst time.Duration
-	// Waits says what it comes to a halt at, like a canary that a person has to promote; empty if it ends.
+	// Waits says what it comes to a halt at, like a canary that a person has to promote, or a worker whose job is not
+	// cut off; empty if it ends.
 	Waits string
 }
 
@@ -47,6 +49,7 @@ func Foresee(world World, startUp time.Duration, over func() bool) Forecast {
 	if f.Readings == nil {
 		f.Readings = map[string]Reading{}
 	}
+	f.Target = cmp.Or(world.Target, world.Pool.Target())
 	moments := min(foreseen, mostLookAt/max(1, len(f.Workers), world.Pool.Desired()))
 	for range moments {
 		if over() {
@@ -54,7 +57,7 @@ func Foresee(world World, startUp time.Duration, over func() bool) Forecast {
 		}
 		r := Plan(f.World)
 		moved := f.apply(r)
-		switch waits := f.waiting(r); {
+		switch waits := cmp.Or(f.fails, f.waiting(r)); {
 		case f.Pool.Phase == pool.PhaseDestroyed, !moved && r.Converged && len(f.Operations) == 0, waits != "":
 			f.Worst, f.Waits = f.Now.Sub(f.began), waits
 			return f.Forecast
@@ -80,6 +83,7 @@ type foresight struct {
 	startUp time.Duration
 	ends    map[string]time.Time // of condemned workers, by id
 	made    int
+	fails   string // how an operation ends that does not succeed
 }
 
 // apply does what is planned, and says whether anything was.
@@ -104,6 +108,10 @@ func (f *foresight) apply(r Result) (moved bool) {
 		}
 	}
 	for _, out := range r.Outcomes {
+		switch out.Phase {
+		case pool.OperationFailed, pool.OperationPaused, pool.OperationReverting:
+			f.fails = fmt.Sprintf("its operation is %s then: %s", out.Phase, out.Reason)
+		}
 		f.Operations = slices.DeleteFunc(f.Operations, func(o pool.Operation) bool { return o.ID == out.OperationID })
 		moved = true
 	}
@@ -119,7 +127,7 @@ func (f *foresight) do(a Action, i int, wave *Wave) bool {
 	case Launch:
 		f.made++
 		wave.Launches++
-		hash := f.Pool.Target()
+		hash := f.Target
 		if a.Good {
 			hash = f.Good.Hash
 		}
@@ -141,7 +149,7 @@ func (f *foresight) do(a Action, i int, wave *Wave) bool {
 		w.State, w.StoppingAt, w.KillAt, w.DrainCause = pool.WorkerStopping, f.Now, a.KillAt, a.Cause
 		f.ends[w.ID] = later(a.KillAt, f.Now)
 	case Hook:
-		f.Workers[i].HookedAt = f.Now
+		return false // it does not answer before the deadline
 	case Count:
 		f.Readings[a.WorkerID] = Reading{AskedAt: f.Now, Busy: "it may work"}
 		return f.Workers[i].State != pool.WorkerDraining // whose answer changes nothing before its deadline

@@ -39,6 +39,17 @@ func TestAForecastTellsWavesVictimsAndTheWorstTime(t *testing.T) {
 		{"nothing", func() *fleet { return settled(2) }, nil, 0, 0, ""},
 		{"idle workers go first", func() *fleet { f := settled(3); f.lease("w1"); f.lease("w3"); f.resize(2); return f }, []string{"w2"}, 0, 12 * time.Second, ""},
 		{"a busy one has its whole drain", func() *fleet { f := settled(1); f.lease("w1"); f.resize(0); return f }, []string{"w1"}, 0, 5*time.Minute + 12*time.Second, ""},
+		{"a busy one that is never stopped", func() *fleet {
+			f := settled(1, func(s *pool.Spec) { s.Drain.OnTimeout = pool.OnTimeoutFail })
+			f.lease("w1")
+			f.resize(0)
+			return f
+		}, []string{"w1"}, 0, 5*time.Minute + 2*time.Second, "its operation is failed then: still busy at the drain deadline, and drain.on_timeout is \"fail\": worker w1 (a lease is held on it); each goes when its work ends, or by force"},
+		{"a hook that does not answer", func() *fleet {
+			f := settled(1, func(s *pool.Spec) { s.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}} })
+			f.resize(0)
+			return f
+		}, []string{"w1"}, 0, 5*time.Minute + 12*time.Second, ""},
 		{"destroy", func() *fleet { f := settled(2); f.destroy(false); return f }, []string{"w1", "w2"}, 0, 12 * time.Second, ""},
 		{"rollout, one after the other", func() *fleet { f := settled(2, budget(1, 0)); f.retemplate(); return f }, []string{"w1", "w2"}, 2, 84 * time.Second, ""},
 		{"rollout without surge", func() *fleet { f := settled(2, budget(0, 1)); f.retemplate(); return f }, []string{"w1", "w2"}, 2, 84 * time.Second, ""},

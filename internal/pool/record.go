@@ -127,6 +127,7 @@ type Worker struct {
 	CreatedAt    time.Time   `json:"created_at"`
 	StartedAt    time.Time   `json:"started_at,omitzero"`
 	ReadyAt      time.Time   `json:"ready_at,omitzero" doc:"When it was last found healthy after not being so"`
+	StartUp      Duration    `json:"start_up,omitzero" doc:"How long it took from its creation until it was ready for the first time"`
 	DrainingAt   time.Time   `json:"draining_at,omitzero"`
 	DrainBy      time.Time   `json:"drain_by,omitzero" doc:"When its drain is over, busy or not"`
 	HookedAt     time.Time   `json:"hooked_at,omitzero" doc:"When its drain hook had answered"`
