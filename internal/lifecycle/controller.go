@@ -226,6 +226,11 @@ func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 				return err
 			}
 		}
+		if d.pool.Phase == pool.PhaseDestroyed {
+			if err := forgetLogs(tx, c.uid); err != nil {
+				return err
+			}
+		}
 		if len(d.ended) > 0 {
 			pruned, err := tx.PruneWorkers(c.uid, keepEnded)
 			if err != nil {
@@ -237,6 +242,24 @@ func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 		}
 		return tx.AppendEvents(d.events...)
 	})
+}
+
+// forgetLogs takes the log lines out of a destroyed pool's operations: a tombstone has none.
+func forgetLogs(tx store.Writer, poolUID string) error {
+	operations, err := tx.Operations(poolUID, 0)
+	if err != nil {
+		return err
+	}
+	for _, o := range operations {
+		if o.LogTail == "" {
+			continue
+		}
+		o.LogTail = ""
+		if err := tx.PutOperation(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keepEnded is how many ended workers of a pool are remembered, with their logs.

@@ -72,6 +72,12 @@ func TestAFailedRolloutReturnsToTheLastGoodRevision(t *testing.T) {
 		_, err = s.m.Put(t.Context(), lifecycle.Request{Author: author, IfMatch: api.ETag(bad.Pool)}, spec(5, probed))
 		refused(t, err, api.ProblemStale)
 		s.reverts(s.change(spec(4, probed, update(1, 0), deadline(time.Minute), command("serve", "bad"))))
+
+		s.succeeds(s.destroy("web"))
+		o, err = s.m.Operation(t.Context(), o.ID, 0)
+		require.NoError(t, err)
+		require.Contains(t, o.Reason, "no progress", "a tombstone keeps the history")
+		require.Empty(t, o.LogTail, "and no logs")
 	})
 }
 
