@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -60,6 +61,9 @@ func numberIn(body []byte, path string) (int64, error) {
 	var document any
 	if err := decoder.Decode(&document); err != nil {
 		return 0, fmt.Errorf("the answer is not JSON: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return 0, errors.New("the answer is not JSON: something follows its value")
 	}
 	if path != "" {
 		query, err := jsonpath.Parse(path)
