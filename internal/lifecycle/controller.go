@@ -29,6 +29,7 @@ type controller struct {
 	tried   map[attempt]time.Time // when repeated effects were last begun
 	busy    sync.Map              // repeated effects that are under way
 	starts  lane                  // of launches
+	talks   lane                  // of effects that wait for a worker's answer
 	others  lane                  // of the other effects
 	effects sync.WaitGroup
 	resumed []effect // taken up from an earlier manager, to be carried out first
@@ -41,9 +42,11 @@ type attempt struct {
 }
 
 // What bounds how many effects of one pool are under way at once. Launches take the processor; kills and
-// sweeps mostly wait for a walk of the process table, which those under way together share.
+// sweeps mostly wait for a walk of the process table, which those under way together share. Workers that never
+// answer keep only other answers waiting.
 const (
 	maxLaunches = 8
+	maxTalks    = 256
 	maxOthers   = 256
 )
 
@@ -305,11 +308,7 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		if !c.mayTry(e, d.now) {
 			continue
 		}
-		lane := &c.others
-		if e.kind == effectLaunch {
-			lane = &c.starts
-		}
-		lane.enter(&c.effects, e.worker.ID, func() {
+		c.laneOf(e.kind).enter(&c.effects, e.worker.ID, func() {
 			if ctx.Err() != nil {
 				return
 			}
@@ -327,6 +326,16 @@ func (c *controller) follow(ctx context.Context, d *draft) {
 		_, unswept := d.unswept[a.workerID]
 		return a.kind != effectClean && d.index(a.workerID) < 0 && !unswept
 	})
+}
+
+func (c *controller) laneOf(kind effectKind) *lane {
+	switch kind {
+	case effectLaunch:
+		return &c.starts
+	case effectHook, effectCount:
+		return &c.talks
+	}
+	return &c.others
 }
 
 // repeated are the effects that are asked for at every step until they have worked.

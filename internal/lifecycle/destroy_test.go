@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
@@ -395,6 +396,73 @@ func TestADrainGoesOnWhenItsHookHasSucceeded(t *testing.T) {
 			}
 		}
 		require.Equal(t, 1, troubles)
+	})
+}
+
+// As many workers as may be told or asked at once have no answer at their deadline, and keep no signal from being sent.
+func TestWorkersThatNeverAnswerAreStoppedAtTheirDeadline(t *testing.T) {
+	silence := func(ctx context.Context, target health.Target) error {
+		select {
+		case <-time.After(target.Check.Timeout.Std()):
+		case <-ctx.Done():
+		}
+		return errors.New("no answer")
+	}
+	for name, unanswered := range map[string]func(*pool.Spec){
+		"the hook":        func(sp *pool.Spec) { sp.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}} },
+		"the active jobs": func(sp *pool.Spec) { sp.Drain.ActiveJobs = &pool.ActiveJobs{} },
+	} {
+		for _, size := range []int64{1, 300} {
+			t.Run(fmt.Sprintf("%s of %d", name, size), func(t *testing.T) {
+				play(t, func(t *testing.T, s *stage) {
+					s.close()
+					s.hook = silence
+					s.jobs = func(ctx context.Context, target health.Target) (int64, error) { return 0, silence(ctx, target) }
+					s.open()
+					s.created(spec(size, probed, unanswered, draining(2*time.Minute, pool.OnTimeoutTerminate), func(sp *pool.Spec) {
+						sp.Health.Timeout = pool.Duration(90 * time.Second)
+					}))
+					crew := ids(s.living("web"))
+					began := time.Now()
+					done := s.destroy("web")
+					s.pass(2*time.Minute + time.Second)
+					require.Len(t, s.world.running(), int(size), "they have their time")
+					s.succeeds(done)
+					require.Equal(t, 2*time.Minute+2*time.Second, time.Since(began))
+					for _, id := range crew {
+						require.Equal(t, []string{"launch", "signal TERM"}, s.world.asked(id))
+					}
+				})
+			})
+		}
+	}
+}
+
+// One that failed late would else be told after its end, when its ports may be another's.
+func TestAHookThatIsRunAgainEndsWithTheDrain(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.close()
+		var tries, underWay atomic.Int64
+		s.hook = func(ctx context.Context, target health.Target) error {
+			underWay.Add(1)
+			defer underWay.Add(-1)
+			if tries.Add(1) == 1 {
+				<-time.After(90 * time.Second)
+				return errors.New("not yet")
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		s.open()
+		s.created(spec(1, draining(2*time.Minute, pool.OnTimeoutTerminate), func(sp *pool.Spec) {
+			sp.Drain.Hook = &pool.DrainHook{Exec: &pool.ExecProbe{Command: []string{"leave"}}}
+		}))
+		done := s.destroy("web")
+		s.pass(2*time.Minute + time.Second)
+		require.Equal(t, []int64{2, 1}, []int64{tries.Load(), underWay.Load()})
+		s.succeeds(done)
+		synctest.Wait()
+		require.Equal(t, []int64{2, 0}, []int64{tries.Load(), underWay.Load()})
 	})
 }
 

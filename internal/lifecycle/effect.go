@@ -57,6 +57,9 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 		failpoint.Reach(failpoint.Killed)
 		return f, trouble
 	case effectHook:
+		now, since := c.m.clock.read()
+		ctx, cancel := context.WithTimeout(ctx, drainEnd(e.worker, since).Sub(now))
+		defer cancel()
 		if err := c.m.config.Hook(ctx, addressed(c.uid, e.contract, e.worker)); err != nil {
 			return c.trouble(f, "tell it that it drains", err)
 		}

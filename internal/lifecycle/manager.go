@@ -174,7 +174,7 @@ func (m *Manager) newController(p pool.Pool) *controller {
 		m: m, uid: p.UID, name: p.Name, log: m.config.Logger.Named("pool").With("pool", p.Name),
 		inbox: newInbox(),
 		state: state{pool: p, since: m.config.Now(), early: map[string]fact{}, unswept: map[string]pool.Worker{}, unsignalled: map[string]bool{}, hashes: hashes{}, contracts: map[string]pool.Spec{}, readings: map[string]planner.Reading{}},
-		tried: map[attempt]time.Time{}, starts: lane{limit: maxLaunches}, others: lane{limit: maxOthers},
+		tried: map[attempt]time.Time{}, starts: lane{limit: maxLaunches}, talks: lane{limit: maxTalks}, others: lane{limit: maxOthers},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -32,7 +33,9 @@ type stage struct {
 	now     func() time.Time                   // nil: the manager's own
 	// realProbes: workers are asked by the manager's own prober instead of the world's.
 	realProbes bool
-	uids       map[string]bool // of the pools that were created
+	hook       func(context.Context, health.Target) error          // nil: the manager's own
+	jobs       func(context.Context, health.Target) (int64, error) // nil: the manager's own
+	uids       map[string]bool                                     // of the pools that were created
 }
 
 // play runs a story on a stage of its own. Afterwards nothing may have been done without its journal, and
@@ -80,7 +83,7 @@ func (s *stage) tryOpen() (err error) {
 	}
 	config := lifecycle.Config{
 		Store: s.journal, Runtime: s.runtime, Logger: hclog.NewNullLogger(), Host: testHost,
-		NewID: s.newID, Probe: s.world.probe, Plan: s.plan, Now: s.now,
+		NewID: s.newID, Probe: s.world.probe, Hook: s.hook, Jobs: s.jobs, Plan: s.plan, Now: s.now,
 	}
 	if s.realProbes {
 		config.Probe = nil
