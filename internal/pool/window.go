@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"fmt"
+	"sort"
 	"strings"
 	"time"
 	_ "time/tzdata" // a host without a database of time zones knows them all the same
@@ -54,7 +55,8 @@ func (w Window) fault() string {
 	return ""
 }
 
-// Open says whether rollouts may go on at a time, and when that changes; zero if never.
+// Open says whether rollouts may go on at a time, and until when that is sure; zero if for ever. Windows that adjoin
+// each other are told one by one: at the end of the first the next one is open.
 func (u Update) Open(now time.Time) (open bool, until time.Time) {
 	if len(u.Windows) == 0 {
 		return true, time.Time{}
@@ -64,19 +66,31 @@ func (u Update) Open(now time.Time) (open bool, until time.Time) {
 		if err != nil {
 			continue // a stored spec is valid
 		}
-		// The latest opening before now decides, as far as the window reaches back.
-		for at := schedule.Next(now.Add(-w.Duration.Std())); !at.IsZero(); at = schedule.Next(at) {
-			closes := at.Add(w.Duration.Std())
-			if at.After(now) {
-				if !open && (until.IsZero() || at.Before(until)) {
-					until = at
-				}
-				break
-			}
-			if now.Before(closes) && (!open || closes.After(until)) {
+		if closes := w.closes(schedule, now); !closes.IsZero() {
+			if !open || closes.After(until) {
 				open, until = true, closes
 			}
+			continue
+		}
+		if opens := schedule.Next(now); !open && !opens.IsZero() && (until.IsZero() || opens.Before(until)) {
+			until = opens
 		}
 	}
 	return open, until
+}
+
+// closes is when an open window closes, which its latest opening decides; zero if it is not open. A schedule has at
+// most one opening a minute, so the last minute of the window's length after which one came is that of the latest.
+func (w Window) closes(schedule cron.Schedule, now time.Time) time.Time {
+	after := func(minute int) time.Time {
+		return schedule.Next(now.Add(time.Duration(minute)*time.Minute - w.Duration.Std()))
+	}
+	minutes := sort.Search(int(w.Duration.Std()/time.Minute)+1, func(minute int) bool {
+		at := after(minute)
+		return at.IsZero() || at.After(now)
+	})
+	if minutes == 0 {
+		return time.Time{}
+	}
+	return after(minutes - 1).Add(w.Duration.Std())
 }
