@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 func TestAWorkerThatIgnoresItsSignalIsKilledAfterItsGrace(t *testing.T) {
@@ -28,6 +30,22 @@ func TestAWorkerThatIgnoresItsSignalIsKilledAfterItsGrace(t *testing.T) {
 	for _, each := range workers {
 		require.Equal(t, "KILL", each.Exit.Signal)
 		require.GreaterOrEqual(t, each.EndedAt.Sub(each.StoppingAt), time.Second)
+	}
+}
+
+// Each of the workers ends with code 0 only if none of its jobs was left when it was told to.
+func TestAWorkerThatReportsItsJobsIsStoppedWhenTheyAreDone(t *testing.T) {
+	w := newWorld(t)
+	w.reaches(w.web(set("size", 2), w.args("-jobs", "4"), set("drain.timeout", "5m"), set("drain.deregister_delay", "0s"),
+		set("drain.active_jobs", object{"path": "/jobs", "json_path": "$.active"})))
+	uid, _ := w.shown("id").(string)
+	w.destroy().succeeded()
+	workers, err := w.client().Workers(t.Context(), uid)
+	require.NoError(t, err)
+	require.Len(t, workers, 2)
+	for _, each := range workers {
+		require.Equal(t, &pool.Exit{}, each.Exit)
+		require.True(t, each.StoppingAt.Before(each.DrainBy), "it is stopped because it is idle")
 	}
 }
 

@@ -1,5 +1,5 @@
 // Testworker is a worker whose faults can be chosen. It listens on 127.0.0.1 at the port in PORT, answers / with
-// its id and /healthz with its health, and ends when it gets TERM.
+// its id, /healthz with its health and /jobs with how many jobs it works on, and ends when it gets TERM.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,6 +23,7 @@ type faults struct {
 	ignoreTerm bool
 	exitAfter  time.Duration // 0: never
 	exitCode   int
+	jobs       int64 // one is done each time that it is asked for them
 }
 
 func main() {
@@ -31,6 +33,7 @@ func main() {
 	flag.BoolVar(&f.ignoreTerm, "ignore-term", false, "do not end on TERM")
 	flag.DurationVar(&f.exitAfter, "exit-after", 0, "exit by itself after this time (0: never)")
 	flag.IntVar(&f.exitCode, "exit-code", 1, "exit code of -exit-after")
+	flag.Int64Var(&f.jobs, "jobs", 0, "work on so many jobs, of which one is done each time that /jobs is asked for; fail on TERM if some are left")
 	flag.Func("print", "print this line at the start; may be repeated", func(line string) error {
 		fmt.Println(line)
 		return nil
@@ -83,6 +86,14 @@ func serve(ctx context.Context, listener net.Listener, f faults) error {
 			return
 		}
 	})
+	var jobs atomic.Int64
+	jobs.Store(f.jobs)
+	mux.HandleFunc("/jobs", func(w http.ResponseWriter, _ *http.Request) {
+		if jobs.Load() > 0 {
+			jobs.Add(-1)
+		}
+		fmt.Fprintf(w, `{"active":%d}`, jobs.Load())
+	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)
 	go func() {
@@ -91,6 +102,9 @@ func serve(ctx context.Context, listener net.Listener, f faults) error {
 	}()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
+	}
+	if left := jobs.Load(); left > 0 {
+		return fmt.Errorf("stopped with %d jobs left", left)
 	}
 	return <-ended
 }
