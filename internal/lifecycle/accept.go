@@ -368,11 +368,17 @@ func takesOver(by, older pool.Operation) bool {
 	return by.Kind == older.Kind && (by.Kind == pool.OperationResize || by.Change == pool.ChangeNone)
 }
 
+// notDeleting refuses what only a pool that stays can have. A destroyed one is still found by its uid.
 func notDeleting(tx store.Reader, p pool.Pool) error {
-	if p.Phase != pool.PhaseDeleting && p.Phase != pool.PhaseDestroyed {
+	var r *Refusal
+	switch p.Phase {
+	case pool.PhaseDeleting:
+		r = refuse(api.ProblemDeleting, "pool %q is being destroyed, and a destroy is final", p.Name)
+	case pool.PhaseDestroyed:
+		r = refuse(api.ProblemNotFound, "pool %q (%s) is destroyed, and only its history is left", p.Name, p.UID)
+	default:
 		return nil
 	}
-	r := refuse(api.ProblemDeleting, "pool %q is being destroyed, and a destroy is final", p.Name)
 	r.UID = p.UID
 	if o, err := tx.Operation(p.OperationID); err == nil {
 		r.Operation = &o

@@ -219,6 +219,46 @@ func TestNothingChangesAPoolThatIsBeingDestroyed(t *testing.T) {
 	})
 }
 
+func TestNothingIsToBeHadOfAPoolThatIsGone(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = func(runtime.Launch) habit { return habit{work: time.Second} }
+		uid := s.created(spec(1)).Pool.UID
+		asks := map[string]func(ref string) error{
+			"a lease": func(ref string) error {
+				_, err := s.m.Acquire(t.Context(), lifecycle.Request{Author: author}, lifecycle.Want{Pool: ref}, time.Minute)
+				return err
+			},
+			"another size": func(ref string) error {
+				_, err := s.m.Patch(t.Context(), asChange, ref, []byte(`{"size":2}`))
+				return err
+			},
+			"a restart": func(ref string) error {
+				_, err := s.m.Restart(t.Context(), asChange, ref)
+				return err
+			},
+		}
+		refuses := func(ref, problem, says string) {
+			t.Helper()
+			for name, ask := range asks {
+				require.Contains(t, refused(t, ask(ref), problem).Detail, says, name)
+			}
+		}
+		refuses("other", api.ProblemNotFound, `there is no pool "other"`)
+		refuses("p_999", api.ProblemNotFound, `there is no pool "p_999"`)
+
+		done := s.destroy("web")
+		for _, ref := range []string{"web", uid} {
+			refuses(ref, api.ProblemDeleting, `pool "web" is being destroyed, and a destroy is final`)
+		}
+		s.succeeds(done)
+		refuses("web", api.ProblemNotFound, `there is no pool "web"`)
+		refuses(uid, api.ProblemNotFound, `pool "web" (`+uid+`) is destroyed, and only its history is left`)
+		leases, err := s.m.Leases(t.Context(), uid, 10)
+		require.NoError(t, err)
+		require.Empty(t, leases)
+	})
+}
+
 func TestAWorkerThatSurvivesItsKillIsNamedAndTheNextDeleteTriesAgain(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.world.habits = func(runtime.Launch) habit { return habit{deaf: true, immortal: true} }

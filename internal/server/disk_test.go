@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -59,9 +60,10 @@ func (d *disk) lookedUp(operationID string) int {
 	return len(d.lookups[operationID])
 }
 
+// Update makes the change before the disk fails it.
 func (d *disk) Update(ctx context.Context, change func(store.Writer) error) error {
-	if _, err := d.failures(); err != nil {
-		return err
-	}
-	return d.Store.Update(ctx, change)
+	return d.Store.Update(ctx, func(tx store.Writer) error {
+		_, writing := d.failures()
+		return cmp.Or(change(tx), writing)
+	})
 }
