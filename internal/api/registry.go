@@ -22,8 +22,8 @@ func TargetsOf(r Registry) []Targets {
 					"__meta_poolkeeper_pool": p.Name, "__meta_poolkeeper_worker": e.WorkerID,
 					"__meta_poolkeeper_port": name, "__meta_poolkeeper_host": p.Host,
 				}
-				for k, v := range p.Labels {
-					labels["__meta_poolkeeper_label_"+notInLabel.ReplaceAllString(k, "_")] = v
+				for _, k := range slices.Sorted(maps.Keys(p.Labels)) { // of two that come to the same name, always the same one
+					labels["__meta_poolkeeper_label_"+notInLabel.ReplaceAllString(k, "_")] = p.Labels[k]
 				}
 				groups = append(groups, Targets{Targets: []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(e.Ports[name]))}, Labels: labels})
 			}

@@ -94,9 +94,13 @@ func (h *host) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, err
 		return f.Instance, nil
 	}
 	h.pids++
+	ports := map[string]int{}
+	for n, p := range l.Template.Ports {
+		ports[p.Name] = 10_000*(n+1) + h.pids
+	}
 	f := runtime.Found{
 		WorkerID: l.WorkerID, PoolUID: l.PoolUID, PoolName: l.PoolName,
-		Instance: pool.Instance{BootID: "boot", PID: h.pids, StartTime: int64(h.pids)},
+		Instance: pool.Instance{BootID: "boot", PID: h.pids, StartTime: int64(h.pids), Ports: ports},
 	}
 	h.running[l.WorkerID] = f
 	return f.Instance, nil
