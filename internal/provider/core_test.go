@@ -20,11 +20,12 @@ const poolType = "poolkeeper_resource_pool"
 // core drives the provider as Terraform's core does, through the protocol, so that warnings, private
 // state and single calls can be seen. What core itself checks is left to the tests with the real program.
 type core struct {
-	t       *testing.T
-	server  tfprotov6.ProviderServer
-	schema  *tfprotov6.GetProviderSchemaResponse
-	state   tftypes.Value // of the one resource
-	private []byte
+	t        *testing.T
+	server   tfprotov6.ProviderServer
+	schema   *tfprotov6.GetProviderSchemaResponse
+	state    tftypes.Value // of the one resource
+	private  []byte
+	identity *tfprotov6.ResourceIdentityData
 }
 
 // object, list and unknown write a configuration; nil is null.
@@ -150,6 +151,7 @@ func (tf *core) validate(config object) []*tfprotov6.Diagnostic {
 type plan struct {
 	config, value tftypes.Value
 	private       []byte
+	identity      *tfprotov6.ResourceIdentityData
 	replaces      []string
 	diagnostics   []*tfprotov6.Diagnostic
 }
@@ -169,10 +171,10 @@ func (tf *core) planOver(prior tftypes.Value, config object) plan {
 	p := plan{config: value(tf.t, t, config)}
 	resp, err := tf.server.PlanResourceChange(tf.t.Context(), &tfprotov6.PlanResourceChangeRequest{
 		TypeName: poolType, Config: tf.dynamic(t, p.config), PriorState: tf.dynamic(t, prior),
-		ProposedNewState: tf.dynamic(t, proposed(p.config, prior)), PriorPrivate: tf.private,
+		ProposedNewState: tf.dynamic(t, proposed(p.config, prior)), PriorPrivate: tf.private, PriorIdentity: tf.identity,
 	})
 	require.NoError(tf.t, err)
-	p.diagnostics, p.private = resp.Diagnostics, resp.PlannedPrivate
+	p.diagnostics, p.private, p.identity = resp.Diagnostics, resp.PlannedPrivate, resp.PlannedIdentity
 	if resp.PlannedState != nil {
 		p.value = tf.unpacked(resp.PlannedState)
 	}
@@ -212,10 +214,10 @@ func (tf *core) applyUnder(ctx context.Context, p plan) []*tfprotov6.Diagnostic 
 	t := tf.poolType()
 	resp, err := tf.server.ApplyResourceChange(ctx, &tfprotov6.ApplyResourceChangeRequest{
 		TypeName: poolType, PriorState: tf.dynamic(t, tf.state), PlannedState: tf.dynamic(t, p.value),
-		Config: tf.dynamic(t, p.config), PlannedPrivate: p.private,
+		Config: tf.dynamic(t, p.config), PlannedPrivate: p.private, PlannedIdentity: p.identity,
 	})
 	require.NoError(tf.t, err)
-	tf.state, tf.private = tf.unpacked(resp.NewState), resp.Private
+	tf.state, tf.private, tf.identity = tf.unpacked(resp.NewState), resp.Private, resp.NewIdentity
 	if !hasError(resp.Diagnostics) {
 		require.Empty(tf.t, broken(p.value, tf.state, ""), "core would call these inconsistent results after apply")
 	}
@@ -253,24 +255,24 @@ func (tf *core) destroy() []*tfprotov6.Diagnostic {
 	null := tftypes.NewValue(t, nil)
 	resp, err := tf.server.PlanResourceChange(tf.t.Context(), &tfprotov6.PlanResourceChangeRequest{
 		TypeName: poolType, Config: tf.dynamic(t, null), PriorState: tf.dynamic(t, tf.state),
-		ProposedNewState: tf.dynamic(t, null), PriorPrivate: tf.private,
+		ProposedNewState: tf.dynamic(t, null), PriorPrivate: tf.private, PriorIdentity: tf.identity,
 	})
 	require.NoError(tf.t, err)
 	if hasError(resp.Diagnostics) {
 		return resp.Diagnostics
 	}
-	return append(resp.Diagnostics, tf.apply(plan{config: null, value: null, private: resp.PlannedPrivate})...)
+	return append(resp.Diagnostics, tf.apply(plan{config: null, value: null, private: resp.PlannedPrivate, identity: resp.PlannedIdentity})...)
 }
 
 // refresh reads the resource and takes over what was read.
 func (tf *core) refresh() []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	resp, err := tf.server.ReadResource(tf.t.Context(), &tfprotov6.ReadResourceRequest{
-		TypeName: poolType, CurrentState: tf.dynamic(tf.poolType(), tf.state), Private: tf.private,
+		TypeName: poolType, CurrentState: tf.dynamic(tf.poolType(), tf.state), Private: tf.private, CurrentIdentity: tf.identity,
 	})
 	require.NoError(tf.t, err)
 	if !hasError(resp.Diagnostics) {
-		tf.state, tf.private = tf.unpacked(resp.NewState), resp.Private
+		tf.state, tf.private, tf.identity = tf.unpacked(resp.NewState), resp.Private, resp.NewIdentity
 	}
 	return resp.Diagnostics
 }
@@ -278,13 +280,19 @@ func (tf *core) refresh() []*tfprotov6.Diagnostic {
 // adopt imports a pool by its name and refreshes it.
 func (tf *core) adopt(name string) []*tfprotov6.Diagnostic {
 	tf.t.Helper()
-	resp, err := tf.server.ImportResourceState(tf.t.Context(), &tfprotov6.ImportResourceStateRequest{TypeName: poolType, ID: name})
+	return tf.imports(&tfprotov6.ImportResourceStateRequest{TypeName: poolType, ID: name})
+}
+
+func (tf *core) imports(req *tfprotov6.ImportResourceStateRequest) []*tfprotov6.Diagnostic {
+	tf.t.Helper()
+	resp, err := tf.server.ImportResourceState(tf.t.Context(), req)
 	require.NoError(tf.t, err)
 	if hasError(resp.Diagnostics) {
 		return resp.Diagnostics
 	}
 	require.Len(tf.t, resp.ImportedResources, 1)
-	tf.state, tf.private = tf.unpacked(resp.ImportedResources[0].State), resp.ImportedResources[0].Private
+	imported := resp.ImportedResources[0]
+	tf.state, tf.private, tf.identity = tf.unpacked(imported.State), imported.Private, imported.Identity
 	return append(resp.Diagnostics, tf.refresh()...)
 }
 

@@ -42,6 +42,7 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 	defer cancel()
 	view := viewAfter(ctx, manager, accepted, w)
 	resp.State.Raw = stateAfter(req.Plan.Raw, view)
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, d.spec.Name)...)
 	var m memory
 	m.remember(accepted.Pool)
 	if m.Manager, err = r.managerID(ctx); err != nil {

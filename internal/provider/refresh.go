@@ -61,6 +61,7 @@ func (r *poolResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	}
 	resp.State.Raw = observe(t, req.State.Raw, view)
 	m.remember(view)
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, view.Name)...)
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 	resp.Diagnostics.Append(unfitWorkers(view)...)
 }

@@ -17,6 +17,7 @@ import (
 // is answered with the operation that is under way, or with another attempt at one that failed. An error
 // never taints; the state says what was accepted, so that the next plan finds it.
 func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, textAt(req.Plan.Raw, identityName))...)
 	if asksNothing(req.Plan.Raw) {
 		resp.State.Raw = req.Plan.Raw
 		return
