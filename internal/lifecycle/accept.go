@@ -173,7 +173,7 @@ func (m *Manager) Delete(ctx context.Context, by Request, ref string, force bool
 			p.Phase == pool.PhaseDeleting && !newest.Phase.Ended() && (newest.Force || !force):
 			return Accepted{Pool: p, Operation: newest}, nil
 		case p.Phase == pool.PhaseDeleting: // another attempt needs no precondition
-		case p.Spec.DeletionProtection:
+		case p.Spec.DeletionProtection && p.ConvergedGeneration > 0: // one that never was there protects nothing
 			return Accepted{}, &Refusal{
 				Problem: api.ProblemProtected, UID: p.UID,
 				Detail: fmt.Sprintf("pool %q is protected: set deletion_protection to false and apply that first", p.Name),

@@ -20,6 +20,25 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
+// One that never was active protects nothing: else a creation that failed could not be undone.
+func TestAPoolIsProtectedOnceItHasBeenActive(t *testing.T) {
+	protected := func(s *pool.Spec) { s.DeletionProtection = true }
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = launchesWarmUp(time.Hour)
+		s.fails(s.create(spec(1, probed, protected, deadline(time.Minute))))
+		s.succeeds(s.destroy("web"))
+
+		s.world.habits = nil
+		s.created(spec(1, probed, protected))
+		_, err := s.m.Delete(t.Context(), asChange, "web", false)
+		refused(t, err, api.ProblemProtected)
+		s.world.habits = launchesWarmUp(time.Hour)
+		s.change(spec(1, probed, protected, command("serve", "v2")))
+		_, err = s.m.Delete(t.Context(), asChange, "web", true)
+		refused(t, err, api.ProblemProtected)
+	})
+}
+
 func TestADestroyDrainsSignalsAndLeavesATombstone(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
 		s.world.habits = func(runtime.Launch) habit { return habit{work: 3 * time.Second, leftovers: 1} }

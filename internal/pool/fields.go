@@ -192,7 +192,7 @@ var Fields = []Field{
 	{Path: "restart_triggers", Kind: KindMap, Change: ChangeRolling,
 		Doc: "Any values; a change of them replaces all workers step by step."},
 	{Path: "deletion_protection", Kind: KindBool, Default: "false", Change: ChangeHot,
-		Doc: "Whether deleting the pool is refused. The stored value counts."},
+		Doc: "Whether deleting the pool is refused, once it has been active. The stored value counts."},
 }
 
 var fieldByPath = func() map[string]Field {

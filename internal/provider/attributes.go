@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -98,6 +99,10 @@ func poolAttributes(ctx context.Context) map[string]schema.Attribute {
 		attributes[r.name] = r.resourceAttribute()
 	}
 	attributes["timeouts"] = timeoutAttributes(ctx)
+	attributes[onDestroy] = schema.StringAttribute{
+		Optional: true, Validators: []validator.String{stringvalidator.OneOf(destroyDrains, destroyForces)},
+		MarkdownDescription: "What a destroy, or a replacement, does with workers that have work: `drain` waits for it within `drain.timeout`, `force` stops them at once, and their jobs are lost. A change of it alone asks the manager nothing. Default: `drain`.",
+	}
 	return attributes
 }
 

@@ -45,6 +45,7 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, d.spec.Name)...)
 	var m memory
 	m.remember(accepted.Pool)
+	m.Unborn = view.ConvergedGeneration == 0
 	if m.Manager, err = r.managerID(ctx); err != nil {
 		resp.Diagnostics.AddWarning(fmt.Sprintf("Pool %q: its manager did not say who it is", d.spec.Name),
 			"The next plan asks again. Until then the pool cannot be told from one of another manager: "+err.Error())

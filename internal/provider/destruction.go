@@ -13,6 +13,13 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
+// onDestroy is the attribute that says how; Terraform alone keeps it.
+const (
+	onDestroy     = "on_destroy"
+	destroyDrains = "drain"
+	destroyForces = "force"
+)
+
 // Delete destroys the pool and waits until nothing of it is left. A destroy that is under way is joined,
 // and one that failed is tried again.
 func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -31,7 +38,7 @@ func (r *poolResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	}
 	ctx = client.Expecting(ctx, m.Manager)
 	late, done := graced(ctx)
-	accepted, err := manager.Delete(late, m.UID, false, client.Change{Reason: r.reason})
+	accepted, err := manager.Delete(late, m.UID, textAt(req.State.Raw, onDestroy) == destroyForces, client.Change{Reason: r.reason})
 	done()
 	switch {
 	case isProblem(err, client.ProblemNotFound):

@@ -130,3 +130,29 @@ func TestARefusedDestroyKeepsThePool(t *testing.T) {
 		})
 	}
 }
+
+func TestADestroyIsByForceIfTheStateSaysSo(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	tf.reaches(web(object{onDestroy: destroyForces}))
+	tf.reaches(web(object{onDestroy: destroyDrains}))
+	tf.reaches(web(object{onDestroy: destroyForces}))
+	uid := tf.shown("id").(string)
+	require.Equal(t, []string{"Create web"}, fake.mutations(), "a change of it alone asks the manager nothing")
+	require.Empty(t, summaries(tf.refresh()))
+	require.Equal(t, destroyForces, tf.shown(onDestroy))
+	require.Empty(t, summaries(tf.destroy()))
+	require.Equal(t, []string{"Delete " + uid + " by force"}, fake.mutations())
+
+	require.NotEmpty(t, tf.validate(web(object{onDestroy: "burn"})))
+}
+
+// A creation that failed is tainted; were the pool protected by then, nothing but untaint would help.
+func TestAProtectedPoolThatNeverWasActiveCanBeDestroyed(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	broken := web(object{"deletion_protection": true, "worker": object{"command": list{"sleep"}, "ports": list{object{"name": "http"}}}, "health": object{"tcp": object{}}})
+	require.ErrorContains(t, firstError(tf.apply(tf.plan(broken))), "no progress")
+	require.Empty(t, summaries(tf.refresh()))
+	require.Empty(t, summaries(tf.destroy()))
+}

@@ -110,7 +110,7 @@ func (f *fakeManager) end(op *pool.Operation) {
 	default:
 		n := v.Desired()
 		f.staff(v.UID, n, op.Change == pool.ChangeRolling)
-		op.Phase, v.Phase, v.Claimed = pool.OperationSucceeded, pool.PhaseLive, true
+		op.Phase, v.Phase, v.Claimed, v.ConvergedGeneration = pool.OperationSucceeded, pool.PhaseLive, true, v.Generation
 		v.Status = pool.Status{State: pool.StateActive, Health: pool.Healthy, Desired: n, Current: n, Ready: n, Available: n, Operation: op}
 	}
 	f.announce()
@@ -284,11 +284,15 @@ func (f *fakeManager) Restart(_ context.Context, name string, c client.Change) (
 	return f.accept(f.named(name), pool.OperationRestart, pool.ChangeRolling, c), nil
 }
 
-func (f *fakeManager) Delete(ctx context.Context, ref string, _ bool, c client.Change) (api.Accepted, error) {
+func (f *fakeManager) Delete(ctx context.Context, ref string, force bool, c client.Change) (api.Accepted, error) {
 	if err := f.pass(ctx); err != nil {
 		return api.Accepted{}, err
 	}
-	done, err := f.begin("Delete", ref)
+	how := ""
+	if force {
+		how = " by force"
+	}
+	done, err := f.begin("Delete", ref+how)
 	defer done()
 	if err != nil {
 		return api.Accepted{}, err
@@ -302,7 +306,7 @@ func (f *fakeManager) Delete(ctx context.Context, ref string, _ bool, c client.C
 		return api.Accepted{}, problem(api.ProblemNotFound, 404, "there is no pool %q", ref)
 	case v.Phase == pool.PhaseDestroyed, v.Phase == pool.PhaseDeleting && !v.Status.Operation.Phase.Ended():
 		return f.accepted(v, v.Status.Operation), nil
-	case v.Spec.DeletionProtection:
+	case v.Spec.DeletionProtection && v.ConvergedGeneration > 0:
 		return api.Accepted{}, problem(api.ProblemProtected, 409, "pool %q is protected", v.Name)
 	}
 	v.Phase = pool.PhaseDeleting

@@ -19,6 +19,7 @@ type memory struct {
 	UID        string `json:"uid"`        // of the pool
 	Generation int64  `json:"generation"` // that the state shows
 	Operation  string `json:"operation"`  // the newest one
+	Unborn     bool   `json:"unborn"`     // it has not been active yet, so it protects nothing
 }
 
 // memoryKey is the key of the memory in the private state.
@@ -58,7 +59,7 @@ func (m memory) keep(ctx context.Context, in privateWriter) (diags diag.Diagnost
 
 // remember takes in what the manager shows.
 func (m *memory) remember(view pool.View) {
-	m.UID, m.Generation, m.Operation = view.UID, view.Generation, view.OperationID
+	m.UID, m.Generation, m.Operation, m.Unborn = view.UID, view.Generation, view.OperationID, view.ConvergedGeneration == 0
 }
 
 // whereabouts says which manager has the pool if err is that none was reached.

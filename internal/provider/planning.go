@@ -27,17 +27,17 @@ func planCreation(proposed tftypes.Value) planned {
 }
 
 // planDestruction only warns ahead of what the manager would refuse: it judges the stored value too.
-func planDestruction(prior tftypes.Value) (diags diag.Diagnostics) {
-	if textAt(prior, "id") != "" && truthAt(prior, "deletion_protection") {
+func planDestruction(prior tftypes.Value, m memory) (diags diag.Diagnostics) {
+	if !m.Unborn && textAt(prior, "id") != "" && truthAt(prior, "deletion_protection") {
 		diags.AddAttributeError(path.Root("deletion_protection"), "The pool is protected against deletion",
 			fmt.Sprintf("Pool %q has deletion_protection = true in force, so it can neither be destroyed nor be replaced. Set it to false and apply that first.", textAt(prior, "name")))
 	}
 	return diags
 }
 
-// planUpdate announces a change of a pool that exists, out of prior state, the proposed values and the
+// planUpdate announces a change of a pool that exists, out of prior state and memory, the proposed values and the
 // table of changes alone.
-func planUpdate(prior, proposed tftypes.Value) planned {
+func planUpdate(prior, proposed tftypes.Value, m memory) planned {
 	if isBeingDestroyed(prior) {
 		return planSuccessor(prior, proposed)
 	}
@@ -77,7 +77,7 @@ func planUpdate(prior, proposed tftypes.Value) planned {
 	values := writtenBefore(prior, proposed, changed)
 	switch {
 	case len(p.replaces) > 0:
-		p.diags.Append(planDestruction(prior)...)
+		p.diags.Append(planDestruction(prior, m)...)
 		p.diags.Append(warnOfHost(prior, after)...)
 		unknownReported(proposed, values, func(reported) bool { return true })
 	case possible == pool.ChangeNone:

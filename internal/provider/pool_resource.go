@@ -65,16 +65,18 @@ func (r *poolResource) ValidateConfig(_ context.Context, req resource.ValidateCo
 }
 
 // ModifyPlan makes the plan say what the apply will do, without asking the manager.
-func (r *poolResource) ModifyPlan(_ context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	m, diags := recall(ctx, req.Private, "")
+	resp.Diagnostics.Append(diags...)
 	var p planned
 	switch {
 	case req.Plan.Raw.IsNull():
-		resp.Diagnostics.Append(planDestruction(req.State.Raw)...)
+		resp.Diagnostics.Append(planDestruction(req.State.Raw, m)...)
 		return
 	case req.State.Raw.IsNull():
 		p = planCreation(req.Plan.Raw)
 	default:
-		p = planUpdate(req.State.Raw, req.Plan.Raw)
+		p = planUpdate(req.State.Raw, req.Plan.Raw, m)
 	}
 	resp.Diagnostics.Append(p.diags...)
 	resp.Plan.Raw = p.value

@@ -13,7 +13,7 @@ import (
 // advice says what to do about a problem that the manager answered with.
 var advice = map[string]string{
 	client.ProblemStale:     "The pool was changed after this plan was made. Plan again to see by what, then apply.",
-	client.ProblemProtected: "Set deletion_protection = false, apply that, and destroy or replace the pool then. The stored value counts.",
+	client.ProblemProtected: "Set deletion_protection = false, apply that, and destroy or replace the pool then. The stored value counts, once the pool has been active.",
 	client.ProblemDeleting:  "A destroy cannot be undone. Once it has ended, apply again to create the pool anew.",
 	client.ProblemReplace:   "The pool on the manager is not the one that the plan was made for. Plan again.",
 }

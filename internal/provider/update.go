@@ -59,6 +59,7 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	view := viewAfter(ctx, manager, accepted, w)
 	resp.State.Raw = stateAfter(req.Plan.Raw, view)
 	m.remember(accepted.Pool)
+	m.Unborn = view.ConvergedGeneration == 0
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 	resp.Diagnostics.Append(updateEnded(view, w)...)
 	if differs := changedMeanwhile(accepted, view, w); differs != "" && !resp.Diagnostics.HasError() {
