@@ -51,6 +51,42 @@ func TestALostAnswerIsAskedForAgainUnderTheSameKey(t *testing.T) {
 	}
 }
 
+func TestWhatIsSteeredIsAskedForAgainUnderTheSameKey(t *testing.T) {
+	for name, steer := range map[string]func(*client.Client, client.Change) error{
+		"pause":  func(c *client.Client, ch client.Change) error { _, err := c.Pause(t.Context(), "web", ch); return err },
+		"resume": func(c *client.Client, ch client.Change) error { _, err := c.Resume(t.Context(), "web", ch); return err },
+		"promote": func(c *client.Client, ch client.Change) error {
+			_, err := c.Promote(t.Context(), "web", ch)
+			return err
+		},
+		"abort": func(c *client.Client, ch client.Change) error { _, err := c.Abort(t.Context(), "web", ch); return err },
+		"cordon": func(c *client.Client, ch client.Change) error {
+			_, err := c.Cordon(t.Context(), "web", "w_1", ch)
+			return err
+		},
+		"uncordon": func(c *client.Client, ch client.Change) error {
+			_, err := c.Uncordon(t.Context(), "web", "w_1", ch)
+			return err
+		},
+		"extend": func(c *client.Client, ch client.Change) error {
+			_, err := c.ExtendDrain(t.Context(), "web", "w_1", time.Hour, ch)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, manager := manager(t, client.Config{}, lost, torn, answer(200, map[string]any{}))
+			require.NoError(t, steer(c, client.Change{}))
+			requests := manager.requests()
+			require.Len(t, requests, 3)
+			require.NotEmpty(t, requests[0].header.Get(api.HeaderIdempotencyKey))
+			for _, r := range requests[1:] {
+				require.Equal(t, requests[0].header.Get(api.HeaderIdempotencyKey), r.header.Get(api.HeaderIdempotencyKey))
+				require.Equal(t, requests[0].body, r.body)
+			}
+		})
+	}
+}
+
 // slowly answers every request, but not before its time.
 type slowly struct {
 	after    time.Duration

@@ -12,7 +12,7 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
-// steer sends a change of how something goes on, which is done at once and may be repeated.
+// steer sends a change of how something goes on, which is done at once.
 func steer[T any](ctx context.Context, c *Client, doing, path string, body any, ch Change) (result T, err error) {
 	r := request{method: http.MethodPost, path: path}
 	if body != nil {
@@ -23,7 +23,6 @@ func steer[T any](ctx context.Context, c *Client, doing, path string, body any, 
 		r = document(http.MethodPost, path, data)
 	}
 	ch.sign(&r)
-	r.header.Del(api.HeaderIdempotencyKey)
 	return call[T](ctx, c, doing, r)
 }
 
@@ -64,27 +63,9 @@ func (c *Client) Uncordon(ctx context.Context, name, workerID string, ch Change)
 	return steer[pool.Worker](ctx, c, fmt.Sprintf("uncordon worker %q", workerID), workerPath(name, workerID)+":uncordon", nil, ch)
 }
 
-// ExtendDrain is not repeated, because it adds to the deadline that there is.
-func (c *Client) ExtendDrain(ctx context.Context, name, workerID string, by time.Duration, ch Change) (w pool.Worker, err error) {
-	doing := fmt.Sprintf("extend the drain of worker %q", workerID)
-	body, err := json.Marshal(api.ExtendDrain{By: by.String()})
-	if err != nil {
-		return w, fmt.Errorf("%s: %w", doing, err)
-	}
-	r := document(http.MethodPost, workerPath(name, workerID)+":extend", body)
-	ch.sign(&r)
-	r.header.Del(api.HeaderIdempotencyKey)
-	got, err := c.once(ctx, r)
-	if err == nil {
-		err = got.problem()
-	}
-	if err == nil {
-		err = got.decode(&w)
-	}
-	if err != nil {
-		return w, fmt.Errorf("%s: %w", doing, err)
-	}
-	return w, nil
+func (c *Client) ExtendDrain(ctx context.Context, name, workerID string, by time.Duration, ch Change) (pool.Worker, error) {
+	body := api.ExtendDrain{By: by.String()}
+	return steer[pool.Worker](ctx, c, fmt.Sprintf("extend the drain of worker %q", workerID), workerPath(name, workerID)+":extend", body, ch)
 }
 
 func (c *Client) DrainWorker(ctx context.Context, name, workerID string, replace bool, ch Change) (api.Accepted, error) {

@@ -78,17 +78,14 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 
 // answeredLease is the lease that a repeated request was answered with; ErrNotFound for a new request.
 func answeredLease(tx store.Reader, by Request) (pool.Lease, error) {
-	if by.Key == "" {
-		return pool.Lease{}, store.ErrNotFound
+	id, err := answered(tx, by)
+	if err == nil && id == "" {
+		err = store.ErrNotFound
 	}
-	reply, err := tx.IdempotentReply(by.Author, by.Key)
 	if err != nil {
 		return pool.Lease{}, err
 	}
-	if reply.RequestHash != by.Fingerprint {
-		return pool.Lease{}, keyReused(by)
-	}
-	l, err := tx.Lease(reply.Answered)
+	l, err := tx.Lease(id)
 	if errors.Is(err, store.ErrNotFound) {
 		return l, refuse(api.ProblemLeaseEnded, "the lease that was answered to this request is forgotten: it ended more than %s ago", leaseAge)
 	}

@@ -17,7 +17,7 @@ import (
 type Request struct {
 	Author  string // who asks, as the server knows it
 	Comment string // why, in the author's words
-	// Key makes a repeated request harmless: it is answered with the operation of the first one. Empty: none.
+	// Key makes a repeated request harmless: it is answered with what the first one was about. Empty: none.
 	Key string
 	// Fingerprint names what is asked for, so that a key is not used for two different things.
 	Fingerprint string
@@ -78,15 +78,13 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 	var done Accepted
 	err := m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		done = Accepted{}
-		if by.Key != "" {
-			reply, err := tx.IdempotentReply(by.Author, by.Key)
-			if err == nil {
-				done, err = repeatedChange(tx, by, reply)
-				return err
-			}
-			if !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
+		id, err := answered(tx, by)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			done, err = repeatedChange(tx, id)
+			return err
 		}
 		if done, err = change(tx); err != nil {
 			return err
@@ -110,12 +108,24 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 	return done, nil
 }
 
-// repeatedChange answers a request that was answered before.
-func repeatedChange(tx store.Reader, by Request, reply store.IdempotentReply) (done Accepted, err error) {
-	if reply.RequestHash != by.Fingerprint {
-		return done, keyReused(by)
+// answered is the id of what a repeated request was answered with; empty for a new request.
+func answered(tx store.Reader, by Request) (id string, err error) {
+	if by.Key == "" {
+		return "", nil
 	}
-	if done.Operation, err = tx.Operation(reply.Answered); err != nil {
+	reply, err := tx.IdempotentReply(by.Author, by.Key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "", nil
+	case err == nil && reply.RequestHash != by.Fingerprint:
+		return "", refuse(api.ProblemKeyReused, "the idempotency key %q was used for another request", by.Key)
+	}
+	return reply.Answered, err
+}
+
+// repeatedChange answers a request that was answered with an operation before.
+func repeatedChange(tx store.Reader, operationID string) (done Accepted, err error) {
+	if done.Operation, err = tx.Operation(operationID); err != nil {
 		return done, err
 	}
 	done.Pool, err = tx.Pool(done.Operation.PoolUID)
@@ -134,10 +144,6 @@ func (m *Manager) remember(tx store.Writer, by Request, answered string, now tim
 		return err
 	}
 	return tx.PruneIdempotentReplies(now.Add(-replyAge))
-}
-
-func keyReused(by Request) error {
-	return refuse(api.ProblemKeyReused, "the idempotency key %q was used for another request", by.Key)
 }
 
 // find looks a pool up by its name or uid. Only a uid finds a destroyed pool.

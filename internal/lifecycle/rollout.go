@@ -212,11 +212,17 @@ func rolloutOf(tx store.Reader, p pool.Pool) (found pool.Operation, err error) {
 func (m *Manager) steer(ctx context.Context, by Request, ref string, change func(store.Writer, *pool.Pool) (pool.EventType, string, error)) (v pool.View, err error) {
 	var p pool.Pool
 	var running []pool.Operation
+	again := false
 	err = m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
-		if p, err = find(tx, ref); err != nil {
+		uid, err := answered(tx, by)
+		if err != nil {
 			return err
 		}
-		if again, err := answeredSteering(tx, by); again || err != nil {
+		if again = uid != ""; again {
+			p, err = tx.Pool(uid)
+			return err
+		}
+		if p, err = find(tx, ref); err != nil {
 			return err
 		}
 		if running, err = tx.RunningOperations(p.UID); err != nil {
@@ -240,7 +246,9 @@ func (m *Manager) steer(ctx context.Context, by Request, ref string, change func
 	if err != nil {
 		return v, err
 	}
-	m.wake(p)
+	if !again {
+		m.wake(p)
+	}
 	for _, o := range running {
 		m.waiting.wake(o.ID)
 	}
@@ -248,21 +256,6 @@ func (m *Manager) steer(ctx context.Context, by Request, ref string, change func
 		v, err = m.view(r, p)
 		return err
 	})
-}
-
-// answeredSteering says that a request was carried out before.
-func answeredSteering(tx store.Reader, by Request) (bool, error) {
-	if by.Key == "" {
-		return false, nil
-	}
-	reply, err := tx.IdempotentReply(by.Author, by.Key)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return false, nil
-	case err == nil && reply.RequestHash != by.Fingerprint:
-		return false, keyReused(by)
-	}
-	return err == nil, err
 }
 
 // because adds a comment to what was done.

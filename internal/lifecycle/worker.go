@@ -48,10 +48,21 @@ func (m *Manager) mark(ctx context.Context, by Request, ref, workerID string, ch
 	var p pool.Pool
 	var served []pool.Lease
 	err = m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
+		id, err := answered(tx, by)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			p, w, err = findWorker(tx, ref, id)
+			return err
+		}
 		if p, w, err = livingWorker(tx, ref, workerID); err != nil {
 			return err
 		}
 		event, text, err := change(tx, p, w)
+		if err == nil {
+			err = m.remember(tx, by, w.ID, m.config.Now())
+		}
 		if err != nil || event == "" {
 			return err
 		}
@@ -110,15 +121,21 @@ func (m *Manager) DrainWorker(ctx context.Context, by Request, ref, workerID str
 
 // livingWorker is a worker of a pool that has not ended.
 func livingWorker(r store.Reader, ref, workerID string) (p pool.Pool, w pool.Worker, err error) {
+	p, w, err = findWorker(r, ref, workerID)
+	if err == nil && w.State.Ended() {
+		err = refuse(api.ProblemWorkerState, "worker %s has ended: %s", w.ID, w.Reason)
+	}
+	return p, w, err
+}
+
+// findWorker looks a worker of a pool up, also one that ended lately.
+func findWorker(r store.Reader, ref, workerID string) (p pool.Pool, w pool.Worker, err error) {
 	if p, err = find(r, ref); err != nil {
 		return p, w, err
 	}
 	w, err = r.Worker(workerID)
-	switch {
-	case errors.Is(err, store.ErrNotFound), err == nil && w.PoolUID != p.UID:
-		return p, w, refuse(api.ProblemNotFound, "pool %q has no worker %q", ref, workerID)
-	case err == nil && w.State.Ended():
-		return p, w, refuse(api.ProblemWorkerState, "worker %s has ended: %s", w.ID, w.Reason)
+	if errors.Is(err, store.ErrNotFound) || err == nil && w.PoolUID != p.UID {
+		err = refuse(api.ProblemNotFound, "pool %q has no worker %q", ref, workerID)
 	}
 	return p, w, err
 }

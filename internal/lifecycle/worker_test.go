@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -59,6 +60,33 @@ func TestARunningDrainCanBeExtended(t *testing.T) {
 		s.pass(time.Minute + 10*time.Second)
 		s.over(l, pool.LeaseRevoked, "still busy at its drain deadline")
 		s.succeeds(done)
+	})
+}
+
+// An answer may be lost, and the request come again: also when the worker has ended meanwhile.
+func TestARepeatedMarkIsAnsweredLikeTheFirst(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		short := draining(time.Minute, pool.OnTimeoutTerminate)
+		s.created(spec(1, short))
+		l := s.leased("web", "long job")
+		done := s.change(spec(0, short))
+		s.pass(30 * time.Second)
+		request := lifecycle.Request{Author: author, Key: "k", Fingerprint: "10m more"}
+		first, err := s.m.ExtendDrain(t.Context(), request, "web", l.WorkerID, 10*time.Minute)
+		require.NoError(t, err)
+		again, err := s.m.ExtendDrain(t.Context(), request, "web", l.WorkerID, 10*time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, first, again)
+		s.release(l)
+		s.succeeds(done)
+		again, err = s.m.ExtendDrain(t.Context(), request, "web", l.WorkerID, 10*time.Minute)
+		require.NoError(t, err)
+		require.Equal(t, pool.WorkerStopped, again.State)
+		_, err = s.m.ExtendDrain(t.Context(), asChange, "web", l.WorkerID, 10*time.Minute)
+		refused(t, err, api.ProblemWorkerState)
+		request.Fingerprint = "20m more"
+		_, err = s.m.ExtendDrain(t.Context(), request, "web", l.WorkerID, 20*time.Minute)
+		refused(t, err, api.ProblemKeyReused)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -125,6 +126,76 @@ func TestARepeatedRequestIsAnsweredWithTheFirstOnesOperation(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is steered is done at once, so a repetition finds that there is nothing to do any more, or would do it again.
+func TestWhatIsSteeredAgainUnderItsKeyIsAnsweredLikeTheFirstTime(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.created("web", 2)
+	const web = "/v1/pools/web"
+	asked := func() (events []pool.Event) {
+		for _, e := range as[api.EventList](s.local.get(web + "/events").ok(http.StatusOK)).Events {
+			if !strings.HasPrefix(e.Author, "system:") {
+				events = append(events, e)
+			}
+		}
+		return events
+	}
+	under := func(path string) caller { return s.local.with("Idempotency-Key: once for " + path) }
+	bodies := map[string]string{} // by the paths that were asked
+	steer := func(path, body string, shown func(reply) any) {
+		t.Helper()
+		first := under(path).do("POST", path, body).ok(http.StatusOK)
+		before := asked()
+		again := under(path).do("POST", path, body).ok(http.StatusOK)
+		require.Equal(t, shown(first), shown(again), path)
+		require.Equal(t, before, asked(), path)
+		bodies[path] = body
+	}
+	going := func(r reply) any { // what of a pool does not move by itself
+		v := as[pool.View](r)
+		return []any{v.UID, v.Paused, v.Steered, v.Generation}
+	}
+	whole := func(r reply) any { return as[pool.Worker](r) }
+	rolled := func(command string) (o pool.Operation) {
+		t.Helper()
+		body := document("web", 2, `"worker":{"command":["`+command+`"]}`, `"update":{"canary":{"promote":"manual"}}`)
+		o = as[api.Accepted](s.local.with("If-Match: *").do("PUT", web, body).ok(http.StatusAccepted)).Operation
+		o = as[pool.Operation](s.local.get("/v1/operations/" + o.ID + "?wait=60s").ok(http.StatusOK))
+		require.Equal(t, pool.OperationAwaiting, o.Phase)
+		return o
+	}
+
+	steer(web+":pause", "", going)
+	steer(web+":resume", "", going)
+	one := web + "/workers/" + as[api.WorkerList](s.local.get(web + "/workers")).Workers[0].ID
+	steer(one+":cordon", "", whole)
+	steer(one+":uncordon", "", whole)
+	o := rolled("/bin/v2")
+	steer(web+":promote", "", going)
+	s.succeeds(o)
+	o = rolled("/bin/v3")
+	steer(web+":abort", "", going)
+	o = as[pool.Operation](s.local.get("/v1/operations/" + o.ID + "?wait=60s").ok(http.StatusOK))
+	require.Equal(t, pool.OperationCanceled, o.Phase)
+	busy := as[api.LeaseView](s.local.do("POST", "/v1/leases", `{"pool":"web"}`).ok(http.StatusOK)).WorkerID
+	s.local.do("POST", web+"/workers/"+busy+":drain", `{"replace":false}`).ok(http.StatusAccepted)
+	extend := web + "/workers/" + busy + ":extend"
+	require.Eventually(t, func() bool { return s.local.do("POST", extend, `{"by":"1m"}`).status == http.StatusOK }, patience, time.Millisecond)
+	steer(extend, `{"by":"10m"}`, whole)
+
+	before := asked()
+	for path, body := range bodies {
+		under(path).do("POST", path, body).ok(http.StatusOK) // though all of it is over by now
+		for other, body := range bodies {
+			if other != path {
+				under(path).do("POST", other, body).problem(http.StatusUnprocessableEntity, api.ProblemKeyReused)
+			}
+		}
+	}
+	under(extend).do("POST", extend, `{"by":"20m"}`).problem(http.StatusUnprocessableEntity, api.ProblemKeyReused)
+	require.Equal(t, before, asked())
 }
 
 func TestAKeyBelongsToItsAuthor(t *testing.T) {

@@ -28,8 +28,8 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 
 	steer(a, "/v1/pools/{pool}:pause", "pausePool", "Stop everything that is done with a pool's workers but their leases", s.pause(true))
 	steer(a, "/v1/pools/{pool}:resume", "resumePool", "Go on with a paused pool, or a rollout that waits after its failure", s.pause(false))
-	steer(a, "/v1/pools/{pool}:promote", "promoteRollout", "Have the rest of a rollout follow its canary", s.steering(s.config.Manager.Promote))
-	steer(a, "/v1/pools/{pool}:abort", "abortRollout", "End a rollout: the pool returns to its last good revision", s.steering(s.config.Manager.Abort))
+	steer(a, "/v1/pools/{pool}:promote", "promoteRollout", "Have the rest of a rollout follow its canary", s.steering("promote", s.config.Manager.Promote))
+	steer(a, "/v1/pools/{pool}:abort", "abortRollout", "End a rollout: the pool returns to its last good revision", s.steering("abort", s.config.Manager.Abort))
 	post(a, "/v1/pools/{pool}:revert", "revertPool", "Change a pool to the template and contract of one of its revisions", s.revert)
 
 	get(a, "/v1/registry", "readRegistry", "The pools that live, with the workers that serve", s.registry)

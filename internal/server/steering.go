@@ -16,22 +16,24 @@ import (
 // Steering is what every change of how a pool goes on carries.
 type Steering struct {
 	PoolRef
+	Key    string `header:"Idempotency-Key" maxLength:"128" doc:"A repetition with the same key is answered like the first request"`
 	Reason string `header:"Poolkeeper-Reason" maxLength:"1024" doc:"Why, for the audit log"`
 }
 
-func (in Steering) request(ctx context.Context) lifecycle.Request {
-	return Mutation{PoolRef: in.PoolRef, Reason: in.Reason}.request(ctx)
+// request makes the lifecycle's request of what came in; parts name what is asked for.
+func (in Steering) request(ctx context.Context, parts ...string) lifecycle.Request {
+	return Mutation{PoolRef: in.PoolRef, Key: in.Key, Reason: in.Reason}.request(ctx, parts...)
 }
 
-func (s *Server) steering(steer func(context.Context, lifecycle.Request, string) (pool.View, error)) func(context.Context, *Steering) (*poolOutput, error) {
+func (s *Server) steering(what string, steer func(context.Context, lifecycle.Request, string) (pool.View, error)) func(context.Context, *Steering) (*poolOutput, error) {
 	return func(ctx context.Context, in *Steering) (*poolOutput, error) {
-		v, err := steer(ctx, in.request(ctx), in.Pool)
+		v, err := steer(ctx, in.request(ctx, what), in.Pool)
 		return &poolOutput{ETag: api.ETag(v.Pool), Body: v}, s.answer(err)
 	}
 }
 
 func (s *Server) pause(yes bool) func(context.Context, *Steering) (*poolOutput, error) {
-	return s.steering(func(ctx context.Context, by lifecycle.Request, ref string) (pool.View, error) {
+	return s.steering(fmt.Sprint("pause ", yes), func(ctx context.Context, by lifecycle.Request, ref string) (pool.View, error) {
 		return s.config.Manager.Pause(ctx, by, ref, yes)
 	})
 }
@@ -56,7 +58,7 @@ type workerOutput struct{ Body pool.Worker }
 
 func (s *Server) cordon(yes bool) func(context.Context, *WorkerSteering) (*workerOutput, error) {
 	return func(ctx context.Context, in *WorkerSteering) (*workerOutput, error) {
-		w, err := s.config.Manager.Cordon(ctx, in.request(ctx), in.Pool, in.Worker, yes)
+		w, err := s.config.Manager.Cordon(ctx, in.request(ctx, "cordon", in.Worker, fmt.Sprint(yes)), in.Pool, in.Worker, yes)
 		return &workerOutput{w}, s.answer(err)
 	}
 }
@@ -73,7 +75,7 @@ func (s *Server) extend(ctx context.Context, in *extendInput) (*workerOutput, er
 			Location: "body.by", Message: "is not a duration above 0, like \"10m\"", Value: in.Body.By,
 		})
 	}
-	w, err := s.config.Manager.ExtendDrain(ctx, in.request(ctx), in.Pool, in.Worker, more.Std())
+	w, err := s.config.Manager.ExtendDrain(ctx, in.request(ctx, "extend", in.Worker, more.Std().String()), in.Pool, in.Worker, more.Std())
 	return &workerOutput{w}, s.answer(err)
 }
 
