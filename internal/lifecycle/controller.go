@@ -215,7 +215,7 @@ func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 				return err
 			}
 		}
-		if err := errors.Join(stillIdle(tx, d.idle), c.stillOver(tx, d.revoked)); err != nil {
+		if err := errors.Join(stillIdle(tx, d.idle), c.stillOver(tx, slices.Concat(d.revoked, d.late))); err != nil {
 			return err
 		}
 		if err := tx.PutWorkers(d.rows()...); err != nil {

@@ -62,6 +62,7 @@ type draft struct {
 	idle      []string            // workers that drain because they have no work
 	opened    bool                // a worker takes leases that took none before, or more of them
 	revoked   []string            // workers that are stopped although leases may be held on them
+	late      []string            // workers that are killed because their drain is over
 	leases    []pool.Lease        // those that got a slot, or ended
 }
 
@@ -264,6 +265,9 @@ func (d *draft) move(w *pool.Worker, a planner.Action) {
 	case planner.Kill:
 		if w.Instance.PID != 0 && w.Exit == nil {
 			d.effect(effect{kind: effectKill, worker: *w})
+			if a.Late {
+				d.late = append(d.late, w.ID)
+			}
 		}
 	case planner.Hook:
 		d.effect(effect{kind: effectHook, worker: *w, contract: contract})
@@ -419,9 +423,9 @@ func (d *draft) note(kind pool.EventType, workerID, message string) {
 
 func (d *draft) effect(e effect) { d.effects = append(d.effects, e) }
 
-// empty says that there is nothing to record.
+// empty says that there is nothing to record, and nothing that has to hold still when it is carried out.
 func (d *draft) empty() bool {
-	return len(d.changed) == 0 && d.revision == nil && len(d.ended) == 0 && len(d.closed) == 0 && len(d.events) == 0 && !d.poolMoved
+	return len(d.late) == 0 && len(d.changed) == 0 && d.revision == nil && len(d.ended) == 0 && len(d.closed) == 0 && len(d.events) == 0 && !d.poolMoved
 }
 
 // rows are the workers to record, living and ended.

@@ -160,7 +160,8 @@ func stillIdle(tx store.Reader, ids []string) error {
 	return nil
 }
 
-// stillOver makes sure that workers which are stopped although they are busy have not got more time meanwhile.
+// stillOver makes sure that workers which are stopped or killed although they are busy have not got more time
+// meanwhile. Who asks for more after that is too late by the manager's time.
 func (c *controller) stillOver(tx store.Reader, ids []string) error {
 	for _, id := range ids {
 		i := slices.IndexFunc(c.state.workers, func(w pool.Worker) bool { return w.ID == id })

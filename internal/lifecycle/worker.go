@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
@@ -25,13 +26,19 @@ func (m *Manager) Cordon(ctx context.Context, by Request, ref, workerID string, 
 	})
 }
 
-// ExtendDrain gives a draining worker more time, from its deadline on: after a break it has its whole time again.
+// ExtendDrain gives a draining worker, or one that works on after its signal, more time, from its deadline on: after
+// a break it has its whole time again.
 func (m *Manager) ExtendDrain(ctx context.Context, by Request, ref, workerID string, more time.Duration) (pool.Worker, error) {
-	return m.mark(ctx, by, ref, workerID, func(tx store.Writer, _ pool.Pool, w pool.Worker) (pool.EventType, string, error) {
-		if w.State != pool.WorkerDraining {
-			return "", "", refuse(api.ProblemWorkerState, "worker %s is %s; only the drain of a draining one can be extended", w.ID, w.State)
-		}
+	return m.mark(ctx, by, ref, workerID, func(tx store.Writer, p pool.Pool, w pool.Worker) (pool.EventType, string, error) {
 		now, since := m.clock.read()
+		operations, err := tx.RunningOperations(p.UID)
+		world := planner.World{Now: now, Since: since, Pool: p, Operations: operations, Contracts: map[string]pool.Spec{}}
+		if err := errors.Join(err, contractsOf(tx, p, []pool.Worker{w}, world.Contracts)); err != nil {
+			return "", "", err
+		}
+		if !planner.Extendable(world, w) {
+			return "", "", refuse(api.ProblemWorkerState, "worker %s is %s; only a drain that is not over can be extended", w.ID, w.State)
+		}
 		until := later(drainEnd(w, since), now).Add(more)
 		return pool.EventWorkerExtended, "may drain until " + until.Format(time.RFC3339), tx.ExtendDrain(w.ID, until)
 	})

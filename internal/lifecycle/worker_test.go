@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 )
 
 func TestACordonedWorkerGetsNoNewLeases(t *testing.T) {
@@ -101,33 +103,180 @@ func TestAnExtendedDrainOutlivesABreak(t *testing.T) {
 		"extended after":           {time.Hour, 56 * time.Minute, 0, 5 * time.Minute, 65 * time.Minute},
 		"extended beyond anything": {5 * time.Minute, time.Minute, time.Hour, 0, 64 * time.Minute},
 	} {
+		for signalAt, ways := range map[string]struct {
+			state pool.WorkerState // during the drain
+			how   pool.LeaseState  // the lease ends
+			why   string
+		}{
+			pool.SignalAfter: {pool.WorkerDraining, pool.LeaseRevoked, "still busy at its drain deadline"},
+			pool.SignalStart: {pool.WorkerStopping, pool.LeaseLost, "drained"},
+		} {
+			t.Run(name+", signal_at "+signalAt, func(t *testing.T) {
+				play(t, func(t *testing.T, s *stage) {
+					s.world.habits = func(runtime.Launch) habit { return habit{deaf: true} }
+					short := []func(*pool.Spec){draining(c.timeout, pool.OnTimeoutTerminate), signalledAt(signalAt)}
+					s.created(spec(1, short...))
+					l := s.leased("web", "long job")
+					extend := func(by time.Duration) {
+						if by > 0 {
+							_, err := s.m.ExtendDrain(t.Context(), asChange, "web", l.WorkerID, by)
+							require.NoError(t, err)
+						}
+					}
+					s.change(spec(0, short...))
+					s.pass(3 * time.Second)
+					extend(c.before)
+					s.away(c.away)
+					extend(c.after)
+					for lasted := 30 * time.Second; lasted < c.lasts; lasted += 30 * time.Second {
+						s.renew(l)
+						s.pass(30 * time.Second)
+						require.Equal(t, ways.state, s.worker(l.WorkerID).State, lasted)
+					}
+					s.renew(l)
+					s.pass(time.Minute)
+					s.over(l, ways.how, ways.why)
+				})
+			})
+		}
+	}
+}
+
+func signalledAt(when string) func(*pool.Spec) {
+	return func(s *pool.Spec) { s.Drain.SignalAt = when }
+}
+
+func TestAWorkerThatWorksOnAfterItsSignalCanBeGivenMoreTime(t *testing.T) {
+	none, renewed := []func(*pool.Spec){sized(0)}, []func(*pool.Spec){command("serve", "v2"), signalledAt(pool.SignalAfter)}
+	for name, c := range map[string]struct {
+		onTimeout string
+		work      time.Duration
+		change    []func(*pool.Spec) // that it has to go for
+		lasts     time.Duration      // from its signal on
+		signal    string             // that ended it
+		phase     pool.OperationPhase
+	}{
+		"and ends within it":                        {pool.OnTimeoutTerminate, 40 * time.Minute, none, 40 * time.Minute, "TERM", pool.OperationSucceeded},
+		"and is killed when that is over":           {pool.OnTimeoutTerminate, 5 * time.Hour, none, 70*time.Minute + 10*time.Second, "KILL", pool.OperationSucceeded},
+		"and so can the operation that waits":       {pool.OnTimeoutFail, 40 * time.Minute, none, 40 * time.Minute, "TERM", pool.OperationSucceeded},
+		"and its operation fails when that is over": {pool.OnTimeoutFail, 5 * time.Hour, none, 5 * time.Hour, "TERM", pool.OperationFailed},
+		"whatever its successors do":                {pool.OnTimeoutTerminate, 40 * time.Minute, renewed, 40 * time.Minute, "TERM", pool.OperationSucceeded},
+	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(t *testing.T, s *stage) {
-				short := draining(c.timeout, pool.OnTimeoutTerminate)
-				s.created(spec(1, short))
-				l := s.leased("web", "long job")
-				extend := func(by time.Duration) {
-					if by > 0 {
-						_, err := s.m.ExtendDrain(t.Context(), asChange, "web", l.WorkerID, by)
-						require.NoError(t, err)
-					}
+				s.world.habits = func(runtime.Launch) habit { return habit{work: c.work} }
+				with := []func(*pool.Spec){draining(10*time.Minute, c.onTimeout), signalledAt(pool.SignalStart)}
+				s.created(spec(1, with...))
+				id := s.living("web")[0].ID
+				done := s.change(spec(1, append(with, c.change...)...))
+				s.pass(5 * time.Minute)
+				w, err := s.m.ExtendDrain(t.Context(), asChange, "web", id, time.Hour)
+				require.NoError(t, err)
+				require.Equal(t, pool.WorkerStopping, w.State)
+				require.Equal(t, w.DrainBy.Add(time.Hour), w.ExtendedTo)
+				require.Equal(t, c.phase, s.ends(done).Phase)
+				if c.phase == pool.OperationFailed {
+					s.pass(time.Minute)
+					_, err := s.m.ExtendDrain(t.Context(), asChange, "web", id, time.Hour)
+					require.NoError(t, err, "it may work on as long as it likes, and a next attempt waits for it")
 				}
-				s.change(spec(0, short))
-				s.pass(time.Second)
-				extend(c.before)
-				s.away(c.away)
-				extend(c.after)
-				for lasted := 30 * time.Second; lasted < c.lasts; lasted += 30 * time.Second {
-					s.renew(l)
-					s.pass(30 * time.Second)
-					require.Equal(t, pool.WorkerDraining, s.worker(l.WorkerID).State, lasted)
-				}
-				s.renew(l)
-				s.pass(time.Minute)
-				s.over(l, pool.LeaseRevoked, "still busy at its drain deadline")
+				s.pass(c.work)
+				w = s.worker(id)
+				require.Equal(t, c.signal, w.Exit.Signal)
+				require.InDelta(t, c.lasts, w.EndedAt.Sub(w.StoppingAt), float64(3*time.Second))
 			})
 		})
 	}
+}
+
+func TestAStopThatIsNoDrainCannotBeExtended(t *testing.T) {
+	for name, c := range map[string]struct {
+		signalAt string
+		habit    habit
+		stop     func(*stage)
+	}{
+		"after the drain":  {pool.SignalAfter, habit{deaf: true}, func(s *stage) { s.destroy("web"); s.pass(5 * time.Second) }},
+		"by force":         {pool.SignalStart, habit{deaf: true, immortal: true}, func(s *stage) { s.destroy("web"); s.pass(5 * time.Second); s.force("web"); s.pass(time.Second) }},
+		"past its time":    {pool.SignalStart, habit{deaf: true, immortal: true}, func(s *stage) { s.destroy("web"); s.pass(6 * time.Minute) }},
+		"when it is swept": {pool.SignalStart, habit{leftovers: 1}, func(s *stage) { s.destroy("web"); s.pass(5 * time.Second) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				s.world.habits = func(runtime.Launch) habit { return c.habit }
+				s.world.trouble = func(call, _ string) error {
+					if call == "sweep" {
+						return errors.New("not yet")
+					}
+					return nil
+				}
+				s.created(spec(1, signalledAt(c.signalAt)))
+				id := s.living("web")[0].ID
+				c.stop(s)
+				require.Equal(t, pool.WorkerStopping, s.worker(id).State)
+				_, err := s.m.ExtendDrain(t.Context(), asChange, "web", id, time.Hour)
+				refused(t, err, api.ProblemWorkerState)
+			})
+		})
+	}
+}
+
+// Its kill may be planned already when a person gives a worker more time. Either the kill is called off, or the person
+// is told that it is too late.
+func TestAnExtensionIsNotLostToAKill(t *testing.T) {
+	begin := func(s *stage) (id string) {
+		s.world.habits = func(runtime.Launch) habit { return habit{work: 5 * time.Hour} }
+		with := []func(*pool.Spec){draining(10*time.Minute, pool.OnTimeoutTerminate), signalledAt(pool.SignalStart)}
+		s.created(spec(1, with...))
+		id = s.living("web")[0].ID
+		s.change(spec(0, with...))
+		return id
+	}
+	t.Run("a moment before the kill", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			s.close()
+			var slow atomic.Int64 // by how much the manager's time is behind
+			s.now = func() time.Time { return time.Now().Add(-time.Duration(slow.Load())) }
+			var extend atomic.Pointer[func()]
+			s.plan = func(w planner.World) planner.Result {
+				r := planner.Plan(w)
+				for _, a := range r.Actions {
+					if f := extend.Load(); a.Kind == planner.Kill && f != nil && extend.CompareAndSwap(f, nil) {
+						(*f)()
+					}
+				}
+				return r
+			}
+			s.open()
+			id := begin(s)
+			extend.Store(new(func() {
+				slow.Store(int64(time.Second))
+				_, err := s.m.ExtendDrain(context.Background(), asChange, "web", id, time.Hour)
+				require.NoError(t, err)
+				slow.Store(0)
+			}))
+			s.pass(69 * time.Minute)
+			require.Nil(t, extend.Load())
+			require.Contains(t, s.world.running(), id)
+			s.pass(2 * time.Minute)
+			require.NotContains(t, s.world.running(), id)
+		})
+	})
+	t.Run("a moment after it was decided", func(t *testing.T) {
+		play(t, func(t *testing.T, s *stage) {
+			var tried atomic.Bool
+			s.world.trouble = func(call, workerID string) error {
+				if call == "kill" && tried.CompareAndSwap(false, true) {
+					_, err := s.m.ExtendDrain(context.Background(), asChange, "web", workerID, time.Hour)
+					refused(t, err, api.ProblemWorkerState)
+				}
+				return nil
+			}
+			id := begin(s)
+			s.pass(11 * time.Minute)
+			require.True(t, tried.Load())
+			require.NotContains(t, s.world.running(), id)
+		})
+	})
 }
 
 // A person may give a worker more time while the controller is about to stop it.

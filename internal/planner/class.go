@@ -67,7 +67,7 @@ func settledAt(world *World, w *pool.Worker) time.Time {
 // knows whether its signal reached it.
 func killAt(world *World, w *pool.Worker) time.Time {
 	drain := world.contract(w).Drain
-	if finishesOnSignal(drain) && !w.DrainBy.IsZero() { // it is still in its drain, and has the whole of it
+	if worksOn(drain, w) { // it has the whole of its drain
 		return later(w.KillAt, drainBy(world, w).Add(drain.Grace.Std()))
 	}
 	return later(w.KillAt, world.Since.Add(drain.Grace.Std()))

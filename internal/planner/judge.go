@@ -9,7 +9,7 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
-// stubborn is how long after its kill a worker may linger before a destroy says that it cannot remove it.
+// stubborn is how long after its kill a worker may linger before an operation fails because it cannot be removed.
 const stubborn = 30 * time.Second
 
 // judge says how far the pool is and which operations have ended.
@@ -105,7 +105,7 @@ func (p *planning) deadline(o pool.Operation) time.Time {
 		if !p.leaving(i) || w.ReadyAt.IsZero() {
 			continue
 		}
-		end := killAt(&p.World, w)
+		end := killAt(&p.World, w).Add(stubborn)
 		if p.classes[i] == draining {
 			end = drainBy(&p.World, w).Add(p.contract(w).Drain.Grace.Std())
 		}

@@ -26,14 +26,15 @@ func (p *planning) end() {
 // endStopping kills a condemned worker once its time is over.
 func (p *planning) endStopping(i int) {
 	w := p.Workers[i]
-	if !p.force && outstays(p.contract(w).Drain, w) {
+	drain := p.contract(w).Drain
+	if !p.force && outstays(drain, w) {
 		return
 	}
 	if at := killAt(&p.World, w); !p.force && p.Now.Before(at) {
 		p.result.wake(p.Now, at)
 		return
 	}
-	p.result.act(Action{Kind: Kill, WorkerID: w.ID, Cause: w.DrainCause, Reason: killReason(p.force)})
+	p.result.act(Action{Kind: Kill, WorkerID: w.ID, Cause: w.DrainCause, Late: !p.force && worksOn(drain, w), Reason: killReason(p.force)})
 }
 
 func killReason(force bool) string {
@@ -72,9 +73,25 @@ func (p *planning) endDraining(i int) {
 // finishesOnSignal says that the signal begins the drain of a worker, which ends by itself when its work is done.
 func finishesOnSignal(drain pool.Drain) bool { return drain.SignalAt == pool.SignalStart }
 
+// worksOn says that a condemned worker is still in its drain, which its signal began.
+func worksOn(drain pool.Drain, w *pool.Worker) bool {
+	return finishesOnSignal(drain) && !w.DrainBy.IsZero()
+}
+
 // outstays says that a condemned worker is not killed for taking long: its operation fails instead.
 func outstays(drain pool.Drain, w *pool.Worker) bool {
-	return finishesOnSignal(drain) && drain.OnTimeout == pool.OnTimeoutFail && !w.DrainBy.IsZero()
+	return worksOn(drain, w) && drain.OnTimeout == pool.OnTimeoutFail
+}
+
+// Extendable says whether a worker can be given more time: it drains, or works on after its signal and is not to be
+// killed yet.
+func Extendable(world World, w pool.Worker) bool {
+	if w.State != pool.WorkerStopping {
+		return w.State == pool.WorkerDraining
+	}
+	drain := world.contract(&w).Drain
+	inTime := outstays(drain, &w) || world.Now.Before(killAt(&world, &w))
+	return worksOn(drain, &w) && w.Exit == nil && inTime && !forced(world)
 }
 
 // contract is the spec by which a worker is treated: the newest one with its template.

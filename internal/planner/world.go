@@ -80,7 +80,9 @@ type Action struct {
 	Idle bool
 	// Revokes says of a stop that the worker's leases end with it.
 	Revokes bool
-	Reason  string
+	// Late says of a kill that the worker's drain is over: it must not have got more time meanwhile.
+	Late   bool
+	Reason string
 }
 
 // Outcome ends an operation.

@@ -133,7 +133,7 @@ type Worker struct {
 	HookedAt     time.Time   `json:"hooked_at,omitzero" doc:"When its drain hook had answered"`
 	StoppingAt   time.Time   `json:"stopping_at,omitzero"`
 	EndedAt      time.Time   `json:"ended_at,omitzero"`
-	KillAt       time.Time   `json:"kill_at,omitzero" doc:"When it is killed; stays once it runs"`
+	KillAt       time.Time   `json:"kill_at,omitzero" doc:"When it is killed, unless its drain is extended; stays once it runs"`
 	Exit         *Exit       `json:"exit,omitempty"`
 	Marks
 }
