@@ -102,7 +102,8 @@ type ExtendDrain struct {
 
 // Registry is what schedulers read: the pools that live, with the workers that serve.
 type Registry struct {
-	Pools []RegisteredPool `json:"pools"`
+	Pools   []RegisteredPool `json:"pools"`
+	Waiting int              `json:"waiting" doc:"Leases that wait for a slot of any pool with their labels"`
 }
 
 // RegisteredPool is one pool of the registry.
@@ -111,8 +112,13 @@ type RegisteredPool struct {
 	Name      string            `json:"name"`
 	Labels    map[string]string `json:"labels,omitempty"`
 	Host      string            `json:"host" doc:"Host that its workers run on"`
-	Waiting   int               `json:"waiting" doc:"Leases that wait for a slot of it by its name; those that wait by labels are no pool's"`
+	Waiting   int               `json:"waiting" doc:"Leases that wait for a slot of it by its name; those that wait by labels are the registry's"`
 	Endpoints []Endpoint        `json:"endpoints"`
+}
+
+// WaitingByLabels is told by a watch of the registry before it is complete, and when it changes.
+type WaitingByLabels struct {
+	Waiting int `json:"waiting" doc:"Leases that wait for a slot of any pool with their labels"`
 }
 
 // RegistryComplete is told by a watch of the registry once it has told all pools.
@@ -134,6 +140,7 @@ type StillThere struct {
 // The names of what a watch of the registry tells.
 const (
 	EventPool     = "pool"
+	EventWaiting  = "waiting"
 	EventComplete = "complete"
 	EventGone     = "gone"
 	EventAlive    = "alive"

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -77,47 +78,58 @@ func (c *Client) watch(ctx context.Context, changed func(api.Registry) error) er
 		}
 		return got.problem()
 	}
-	pools, complete := map[string]api.RegisteredPool{}, false
+	known, complete := mirror{pools: map[string]api.RegisteredPool{}}, false
 	for news, err := range sse.Read(resp.Body, &sse.ReadConfig{MaxEventSize: maxNews}) {
 		if err != nil {
 			return &lostError{c.config.Endpoint, err}
 		}
 		quiet.Reset(silence)
-		if err := take(pools, news); err != nil {
+		if err := known.take(news); err != nil {
 			return err
 		}
 		if complete = complete || news.Type == api.EventComplete; !complete || news.Type == api.EventAlive {
 			continue
 		}
-		if err := changed(registryOf(pools)); err != nil {
+		if err := changed(known.registry()); err != nil {
 			return err
 		}
 	}
 	return &lostError{c.config.Endpoint, errors.New("the watch has ended")}
 }
 
-// take notes what a watch tells of a pool.
-func take(pools map[string]api.RegisteredPool, news sse.Event) error {
+// mirror is the registry as a watch has told it so far.
+type mirror struct {
+	pools   map[string]api.RegisteredPool // by uid
+	waiting int
+}
+
+// take notes what a watch tells.
+func (m *mirror) take(news sse.Event) (err error) {
 	var p api.RegisteredPool
-	if news.Type != api.EventPool && news.Type != api.EventGone {
-		return nil
+	var w api.WaitingByLabels
+	data := []byte(news.Data)
+	switch news.Type {
+	case api.EventPool:
+		if err = json.Unmarshal(data, &p); err == nil {
+			m.pools[p.UID] = p
+		}
+	case api.EventGone:
+		if err = json.Unmarshal(data, &p); err == nil {
+			delete(m.pools, p.UID)
+		}
+	case api.EventWaiting:
+		if err = json.Unmarshal(data, &w); err == nil {
+			m.waiting = w.Waiting
+		}
 	}
-	if err := json.Unmarshal([]byte(news.Data), &p); err != nil {
+	if err != nil {
 		return fmt.Errorf("the answer is not a manager's: %w", err)
-	}
-	if news.Type == api.EventGone {
-		delete(pools, p.UID)
-	} else {
-		pools[p.UID] = p
 	}
 	return nil
 }
 
-func registryOf(pools map[string]api.RegisteredPool) api.Registry {
-	r := api.Registry{Pools: []api.RegisteredPool{}}
-	for _, p := range pools {
-		r.Pools = append(r.Pools, p)
-	}
+func (m *mirror) registry() api.Registry {
+	r := api.Registry{Pools: slices.AppendSeq([]api.RegisteredPool{}, maps.Values(m.pools)), Waiting: m.waiting}
 	slices.SortFunc(r.Pools, func(a, b api.RegisteredPool) int { return cmp.Compare(a.Name, b.Name) })
 	return r
 }

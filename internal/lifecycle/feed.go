@@ -2,6 +2,9 @@ package lifecycle
 
 import "sync"
 
+// noPool stands among uids of pools for the claims by labels, which are no pool's while they wait.
+const noPool = ""
+
 // feed tells those who watch which pools may look different by now. Telling never blocks, and what is told
 // more than once before it is taken counts once.
 type feed struct {

@@ -371,6 +371,9 @@ func (m *Manager) announce(news ...pool.Lease) {
 		if l.PoolUID != "" {
 			m.feed.tell(l.PoolUID)
 		}
+		if len(l.Selector) > 0 {
+			m.feed.tell(noPool)
+		}
 	}
 }
 

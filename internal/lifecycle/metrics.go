@@ -68,8 +68,12 @@ var levels = []level{
 	poolLevel("old_workers", "Workers made from another template than the newest.", func(s pool.Status, _ occupancy) int { return s.Old }),
 	poolLevel("slots", "Leases that the workers in service take at a time.", func(_ pool.Status, o occupancy) int { return o.slots }),
 	poolLevel("busy_slots", "Leases that are held.", func(_ pool.Status, o occupancy) int { return o.busy }),
-	poolLevel("waiting_leases", "Claims that wait for a slot, by the pool's name.", func(_ pool.Status, o occupancy) int { return o.waiting }),
+	poolLevel("waiting_leases", "Claims that wait for a slot of it by its name. Those that wait by labels are in poolkeeper_waiting_leases_by_selector.", func(_ pool.Status, o occupancy) int { return o.waiting }),
 }
+
+// waitingBySelector is of no pool: any that has the labels may serve a claim.
+var waitingBySelector = prometheus.NewDesc("poolkeeper_waiting_leases_by_selector",
+	"Claims that wait for a slot of any pool with their labels. Those that wait by a pool's name are in poolkeeper_pool_waiting_leases.", nil, nil)
 
 // Describe and Collect make a manager's pools and leases metrics of Prometheus.
 func (m *Manager) Describe(to chan<- *prometheus.Desc) {
@@ -78,6 +82,7 @@ func (m *Manager) Describe(to chan<- *prometheus.Desc) {
 	for _, l := range levels {
 		to <- l.about
 	}
+	to <- waitingBySelector
 }
 
 // collectTime bounds how long a scrape may read the store.
@@ -99,7 +104,11 @@ func (m *Manager) Collect(to chan<- prometheus.Metric) {
 				return err
 			}
 		}
-		return nil
+		_, waiting, err := r.CountLeases("")
+		if err == nil {
+			to <- prometheus.MustNewConstMetric(waitingBySelector, prometheus.GaugeValue, float64(waiting))
+		}
+		return err
 	})
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(levels[0].about, err)

@@ -11,8 +11,8 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
-// Registry is what schedulers read: the pools that live, by name, with the workers that serve. A worker leaves
-// it in the transaction in which its drain begins.
+// Registry is what schedulers read: the pools that live, by name, with the workers that serve, and how many claims
+// wait. A worker leaves it in the transaction in which its drain begins.
 func (m *Manager) Registry(ctx context.Context) (r api.Registry, err error) {
 	r.Pools = []api.RegisteredPool{}
 	err = m.config.Store.View(ctx, func(read store.Reader) error {
@@ -30,7 +30,8 @@ func (m *Manager) Registry(ctx context.Context) (r api.Registry, err error) {
 			}
 			r.Pools = append(r.Pools, registered)
 		}
-		return nil
+		_, r.Waiting, err = read.CountLeases("")
+		return err
 	})
 	return r, err
 }
@@ -43,9 +44,16 @@ const (
 	watchAlive = 15 * time.Second
 )
 
-// WatchRegistry tells every pool of the registry, then that these were all, and from then on every pool that
-// is not as it was told, or is gone: api.RegisteredPool, api.RegistryComplete, api.PoolGone, and api.StillThere
-// when there is nothing else to tell for a while. It ends with ctx, with the manager, or when tell errs.
+// registryTold is what a watch of the registry has told last.
+type registryTold struct {
+	pools   map[string]api.RegisteredPool // by uid
+	waiting int
+}
+
+// WatchRegistry tells every pool of the registry and how many wait by labels, then that this was all, and from then on
+// what is not as it was told, or is gone: api.RegisteredPool, api.WaitingByLabels, api.RegistryComplete, api.PoolGone,
+// and api.StillThere when there is nothing else to tell for a while. It ends with ctx, with the manager, or when tell
+// errs.
 func (m *Manager) WatchRegistry(ctx context.Context, tell func(any) error) error {
 	w, leave := m.feed.join()
 	defer leave()
@@ -53,14 +61,17 @@ func (m *Manager) WatchRegistry(ctx context.Context, tell func(any) error) error
 	if err != nil {
 		return err
 	}
-	told := map[string]api.RegisteredPool{}
+	told := registryTold{pools: map[string]api.RegisteredPool{}, waiting: all.Waiting}
 	for _, p := range all.Pools {
-		told[p.UID] = p
+		told.pools[p.UID] = p
 		if err := tell(p); err != nil {
 			return err
 		}
 	}
-	if err := tell(api.RegistryComplete{Pools: len(told)}); err != nil {
+	if err := tell(api.WaitingByLabels{Waiting: all.Waiting}); err != nil {
+		return err
+	}
+	if err := tell(api.RegistryComplete{Pools: len(all.Pools)}); err != nil {
 		return err
 	}
 	alive := time.NewTicker(watchAlive)
@@ -76,7 +87,7 @@ func (m *Manager) WatchRegistry(ctx context.Context, tell func(any) error) error
 				return err
 			}
 		case <-w.signal:
-			news, err := m.registryNews(ctx, m.feed.take(w), told)
+			news, err := m.registryNews(ctx, m.feed.take(w), &told)
 			if err != nil {
 				return err
 			}
@@ -93,15 +104,26 @@ func (m *Manager) WatchRegistry(ctx context.Context, tell func(any) error) error
 	}
 }
 
-// registryNews is what of the given pools is not as it was told, and notes it as told.
-func (m *Manager) registryNews(ctx context.Context, poolUIDs map[string]bool, told map[string]api.RegisteredPool) (news []any, err error) {
+// registryNews is what of the given pools, and of the claims by labels, is not as it was told, and notes it as told.
+func (m *Manager) registryNews(ctx context.Context, poolUIDs map[string]bool, told *registryTold) (news []any, err error) {
 	err = m.config.Store.View(ctx, func(read store.Reader) error {
+		if poolUIDs[noPool] {
+			delete(poolUIDs, noPool)
+			_, waiting, err := read.CountLeases("")
+			if err != nil {
+				return err
+			}
+			if waiting != told.waiting {
+				told.waiting = waiting
+				news = append(news, api.WaitingByLabels{Waiting: waiting})
+			}
+		}
 		for uid := range poolUIDs {
-			before, known := told[uid]
+			before, known := told.pools[uid]
 			p, err := read.Pool(uid)
 			if errors.Is(err, store.ErrNotFound) || err == nil && (p.Phase == pool.PhaseDeleting || p.Phase == pool.PhaseDestroyed) {
 				if known {
-					delete(told, uid)
+					delete(told.pools, uid)
 					news = append(news, api.PoolGone{UID: uid, Name: before.Name})
 				}
 				continue
@@ -114,7 +136,7 @@ func (m *Manager) registryNews(ctx context.Context, poolUIDs map[string]bool, to
 				return err
 			}
 			if !reflect.DeepEqual(before, now) {
-				told[uid] = now
+				told.pools[uid] = now
 				news = append(news, now)
 			}
 		}

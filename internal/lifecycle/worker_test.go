@@ -369,7 +369,8 @@ func TestOneWorkerIsDrainedByHand(t *testing.T) {
 
 func TestAWatchOfTheRegistryTellsWhatMoves(t *testing.T) {
 	play(t, func(t *testing.T, s *stage) {
-		s.created(spec(2, probed))
+		blue := map[string]string{"team": "blue"}
+		s.created(spec(2, probed, func(sp *pool.Spec) { sp.Labels = blue }))
 		ctx, leave := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		var told []string
@@ -385,6 +386,8 @@ func TestAWatchOfTheRegistryTellsWhatMoves(t *testing.T) {
 						leased += e.Leased
 					}
 					told = append(told, fmt.Sprintf("%s %d endpoints %d leased %d waiting", n.Name, len(n.Endpoints), leased, n.Waiting))
+				case api.WaitingByLabels:
+					told = append(told, fmt.Sprintf("%d waiting by labels", n.Waiting))
 				case api.PoolGone:
 					told = append(told, n.Name+" is gone")
 				default:
@@ -400,20 +403,28 @@ func TestAWatchOfTheRegistryTellsWhatMoves(t *testing.T) {
 			taken, told = told, nil
 			return taken
 		}
-		require.Equal(t, []string{"web 2 endpoints 0 leased 0 waiting", "api.RegistryComplete"}, news())
+		require.Equal(t, []string{"web 2 endpoints 0 leased 0 waiting", "0 waiting by labels", "api.RegistryComplete"}, news())
 		first, second := s.leased("web", "a"), s.leased("web", "b")
 		require.Contains(t, news(), "web 2 endpoints 2 leased 0 waiting")
 		waiting := s.ask("web", "c")
 		require.Equal(t, []string{"web 2 endpoints 2 leased 1 waiting"}, news())
 		s.release(waiting)
 		require.Equal(t, []string{"web 2 endpoints 2 leased 0 waiting"}, news())
-		_, err := s.m.Cordon(t.Context(), asChange, "web", first.WorkerID, true)
+		waiting, err := s.m.Acquire(t.Context(), byScheduler, lifecycle.Want{Selector: blue}, 0)
+		require.NoError(t, err)
+		require.Equal(t, []string{"1 waiting by labels"}, news())
+		r, err := s.m.Registry(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 0}, []int{r.Waiting, r.Pools[0].Waiting})
+		s.release(waiting)
+		require.Equal(t, []string{"0 waiting by labels"}, news())
+		_, err = s.m.Cordon(t.Context(), asChange, "web", first.WorkerID, true)
 		require.NoError(t, err)
 		require.Equal(t, []string{"web 1 endpoints 1 leased 0 waiting"}, news())
 		s.release(first)
 		s.release(second)
 		require.Equal(t, []string{"web 1 endpoints 0 leased 0 waiting"}, news())
-		s.pass(20 * time.Second)
+		s.pass(15 * time.Second)
 		require.Equal(t, []string{"api.StillThere"}, news(), "nothing else happened")
 		s.destroy("web")
 		require.Equal(t, []string{"web is gone"}, news())

@@ -16,11 +16,14 @@ import (
 func TestMetricsTellHowFullAPoolIsAndWhatBecameOfItsLeases(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	created := as[api.Accepted](s.local.with("If-None-Match: *").do("PUT", "/v1/pools/web", document("web", 2)).ok(http.StatusAccepted))
+	created := as[api.Accepted](s.local.with("If-None-Match: *").do("PUT", "/v1/pools/web", document("web", 2, `"labels":{"team":"blue"}`)).ok(http.StatusAccepted))
 	s.succeeds(created.Operation)
 	var leases []string
 	for range 3 {
 		leases = append(leases, as[api.LeaseView](s.local.do("POST", "/v1/leases", `{"pool":"web"}`)).ID)
+	}
+	for range 2 {
+		leases = append(leases, as[api.LeaseView](s.local.do("POST", "/v1/leases", `{"selector":{"team":"blue"}}`)).ID)
 	}
 
 	scrape := func() map[string]int {
@@ -49,7 +52,7 @@ func TestMetricsTellHowFullAPoolIsAndWhatBecameOfItsLeases(t *testing.T) {
 	got := scrape()
 	for name, want := range map[string]int{
 		"poolkeeper_pool_desired_workers": 2, "poolkeeper_pool_available_workers": 2, "poolkeeper_pool_slots": 2,
-		"poolkeeper_pool_busy_slots": 2, "poolkeeper_pool_waiting_leases": 1, "poolkeeper_leases_total held": 2, "poolkeeper_lease_wait_seconds": 2,
+		"poolkeeper_pool_busy_slots": 2, "poolkeeper_pool_waiting_leases": 1, "poolkeeper_waiting_leases_by_selector": 2, "poolkeeper_leases_total held": 2, "poolkeeper_lease_wait_seconds": 2,
 	} {
 		require.Equal(t, want, got[name], name)
 	}
@@ -63,7 +66,11 @@ func TestMetricsTellHowFullAPoolIsAndWhatBecameOfItsLeases(t *testing.T) {
 
 	deleted := as[api.Accepted](s.local.with("If-Match: *").do("DELETE", "/v1/pools/web?force=true", "").ok(http.StatusAccepted))
 	s.succeeds(deleted.Operation)
-	for name := range scrape() {
+	s.local.do("DELETE", "/v1/leases/"+leases[3], "").ok(http.StatusOK)
+	got = scrape()
+	require.Equal(t, 1, got["poolkeeper_waiting_leases_by_selector"], "which are no pool's")
+	delete(got, "poolkeeper_waiting_leases_by_selector")
+	for name := range got {
 		require.False(t, strings.HasPrefix(name, "poolkeeper_"), "%s of a pool that is gone", name)
 	}
 	s.remote.without().get("/metrics").problem(http.StatusUnauthorized, api.ProblemUnauthorized)

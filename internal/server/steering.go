@@ -93,7 +93,8 @@ func (s *Server) drainWorker(ctx context.Context, in *drainInput) (*acceptedOutp
 
 // registryEvents are what a watch of the registry tells, by their names.
 var registryEvents = map[string]any{
-	api.EventPool: api.RegisteredPool{}, api.EventComplete: api.RegistryComplete{}, api.EventGone: api.PoolGone{}, api.EventAlive: api.StillThere{},
+	api.EventPool: api.RegisteredPool{}, api.EventWaiting: api.WaitingByLabels{}, api.EventComplete: api.RegistryComplete{},
+	api.EventGone: api.PoolGone{}, api.EventAlive: api.StillThere{},
 }
 
 // watchRegistry ends when the client leaves, or the manager; whoever is still there connects again.

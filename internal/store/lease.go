@@ -27,6 +27,7 @@ const (
 	selectDueLeases    = `SELECT record FROM leases WHERE state IN ('waiting', 'held') AND expires_at <= $1 AND ttl <= $2 ORDER BY expires_at LIMIT $3`
 	countHeldLeases    = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'held'`
 	countWaitingLeases = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'waiting'`
+	countWaitingForAny = `SELECT count(*) FROM leases WHERE pool_uid IS NULL AND state = 'waiting'`
 
 	selectRoom = `SELECT ` + workerColumns + ` FROM workers WHERE pool_uid = $1 AND serving AND NOT cordoned AND NOT spent AND leased < slots
 		AND template_hash = $2 ORDER BY slots - leased, id LIMIT 1`
@@ -89,7 +90,9 @@ func (t *transaction) DueLeases(at, since time.Time, limit int) ([]pool.Lease, e
 }
 
 func (t *transaction) CountLeases(poolUID string) (held, waiting int, err error) {
-	if err = t.scalar(&held, countHeldLeases, poolUID); err == nil {
+	if poolUID == "" {
+		err = t.scalar(&waiting, countWaitingForAny)
+	} else if err = t.scalar(&held, countHeldLeases, poolUID); err == nil {
 		err = t.scalar(&waiting, countWaitingLeases, poolUID)
 	}
 	if err != nil {

@@ -93,7 +93,7 @@ type Reader interface {
 	WaitingLeases(poolUID string, limit int) ([]pool.Lease, error)
 	// LeasesOf lists the leases that are held on a worker.
 	LeasesOf(workerID string) ([]pool.Lease, error)
-	// CountLeases counts a pool's held and waiting leases.
+	// CountLeases counts a pool's held and waiting leases, or, for "", those that wait for any pool of a selector.
 	CountLeases(poolUID string) (held, waiting int, err error)
 	// NextWaiting finds the oldest lease that waits for a slot of the pool: by its name or, with a selector, by
 	// its labels. ErrNotFound if none does.

@@ -191,9 +191,12 @@ var leaseCases = []testCase{
 				require.NoError(t, err)
 				require.Equal(t, c.want, leaseIDs(got))
 			}
-			held, waiting, err := r.CountLeases("u1")
-			require.Equal(t, []int{0, 2}, []int{held, waiting})
-			return err
+			for poolUID, want := range map[string][]int{"u1": {0, 2}, "u2": {0, 1}, "": {0, 2}} {
+				held, waiting, err := r.CountLeases(poolUID)
+				require.NoError(t, err)
+				require.Equal(t, want, []int{held, waiting}, poolUID)
+			}
+			return nil
 		})
 		put(t, s, heldLease("c", "w1"))
 		view(t, s, func(r store.Reader) error {
