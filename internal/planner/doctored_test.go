@@ -94,7 +94,6 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		}, "an outcome of op_1, which does not run"},
 		{"a rollout that has just begun is called converged", rolling, func(_ *fleet, r *planner.Result) { r.Converged = true }, "converged although"},
 		{"a pool is closed over its workers", destroying, act(planner.Action{Kind: planner.Destroy}), "a pool with 4 workers in phase deleting is closed"},
-		{"something is done blindly", rolling, func(f *fleet, _ *planner.Result) { f.Unobserved = true }, "although the runtime cannot be observed"},
 		{"the next moment is now", rolling, func(f *fleet, r *planner.Result) { r.Next = f.Now }, "the next moment is not to come"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 // through until none has more to do: the same moment planned again, after a plan, wants nothing more.
 func Plan(world World) Result {
 	var r Result
-	if world.Unobserved || world.Pool.Phase == pool.PhaseDestroyed {
+	if world.Pool.Phase == pool.PhaseDestroyed {
 		return r
 	}
 	p := &planning{World: world, Workers: refer(world.Workers), census: takeCensus(&world), asked: map[string]bool{}, result: &r, force: forced(world)}

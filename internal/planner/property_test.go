@@ -59,7 +59,7 @@ func amount(t *rapid.T, label string) pool.Amount {
 
 // disturb lets one thing happen.
 func disturb(t *rapid.T, f *fleet) {
-	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate", "hot", "outage", "blind", "destroy", "lease", "lease", "lease", "release", "release", "hooked", "answer", "work"}
+	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate", "hot", "outage", "destroy", "lease", "lease", "lease", "release", "release", "hooked", "answer", "work"}
 	kind := rapid.SampledFrom(kinds).Draw(t, "event")
 	among := func(match func(pool.Worker) bool) (string, bool) {
 		var ids []string
@@ -144,10 +144,6 @@ func disturb(t *rapid.T, f *fleet) {
 		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(1, 30).Draw(t, "minutes")) * time.Minute)
 		f.note("back after an outage")
 		f.Since = f.Now
-	case "blind":
-		f.Unobserved = true
-		checkedStep(t, f)
-		f.Unobserved = false
 	case "destroy", "force":
 		if rapid.IntRange(0, 4).Draw(t, "meant") == 0 { // seldom, to leave the others their turn
 			f.note(kind)

@@ -30,8 +30,6 @@ type World struct {
 	Holders map[string]string
 	// Vacancies are places of workers that failed and have no successor yet, oldest first.
 	Vacancies []Vacancy
-	// Unobserved says that the runtime could not be observed: nothing of it is idle, nothing dead.
-	Unobserved bool
 }
 
 // Baseline is a template that workers are known to be good with.
