@@ -79,3 +79,35 @@ func TestAWornCanaryIsNotReplacedInThePlaceOfAnOldWorker(t *testing.T) {
 	require.Equal(t, planner.Launch, result.Actions[0].Kind)
 	require.False(t, result.Actions[0].Good)
 }
+
+// Outside its window a rollout is as far as it was, whoever is replaced meanwhile: of the two that a person wants
+// replaced, the old one has a good successor and the new one a new one.
+func TestWornWorkersAreSucceededInTheirPlacesWhileTheRolloutIsHeld(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	size := int64(4)
+	spec := pool.Default()
+	spec.Name, spec.Size, spec.Worker.Command = "web", &size, []string{"serve"}
+	spec.Update.MaxSurge, spec.Update.MaxUnavailable = pool.Amount{Value: 3}, pool.Amount{}
+	spec.Update.Windows = []pool.Window{{Cron: "0 3 * * *", Duration: pool.Duration(time.Hour)}}
+	p := pool.Pool{Phase: pool.PhaseLive, Spec: spec, Restarts: 1, Generation: 2}
+	old, life := pool.TemplateHash(spec, 0), now.Add(-time.Hour)
+	worker := func(id, hash string) pool.Worker {
+		return pool.Worker{ID: id, State: pool.WorkerReady, Health: pool.Healthy, TemplateHash: hash, CreatedAt: life, ReadyAt: life, HealthAt: life}
+	}
+	result := planner.Plan(planner.World{
+		Now: now, Pool: p, Good: planner.Baseline{Hash: old, Revision: 1},
+		Operations: []pool.Operation{
+			{ID: "op", Kind: pool.OperationRestart, Change: pool.ChangeRolling, Phase: pool.OperationRunning, CreatedAt: life},
+			{ID: "drain old", Kind: pool.OperationDrain, WorkerID: "worn old", Phase: pool.OperationRunning, CreatedAt: now},
+			{ID: "drain new", Kind: pool.OperationDrain, WorkerID: "worn new", Phase: pool.OperationRunning, CreatedAt: now},
+		},
+		Workers: []pool.Worker{worker("old", old), worker("worn old", old), worker("worn new", p.Target()), worker("new", p.Target())},
+	})
+	good := map[string]bool{}
+	for _, a := range result.Actions {
+		require.Equal(t, planner.Launch, a.Kind, "%+v", a)
+		good[a.Replaces] = a.Good
+	}
+	require.Equal(t, map[string]bool{"worn old": true, "worn new": false}, good)
+	require.Len(t, result.Actions, 2)
+}

@@ -292,20 +292,59 @@ func (p *planning) excess() int {
 func (p *planning) launch() {
 	all := func(i int) bool { return p.staying(i) }
 	lasting := func(i int) bool { return p.staying(i) && !p.old[i] }
+	fresh := func(i int) bool { return p.staying(i) && !p.stale[i] }
+	others := func(i int) bool { return p.staying(i) && p.stale[i] }
 	limit := min(p.limit, p.desired)
 	switch {
 	case !p.held:
 		p.fill(p.desired-p.number(lasting), p.target, false)
+		return
 	case !p.another(): // there is nothing else to fill a place with
-		p.fill(max(limit-p.number(lasting), p.desired-p.number(all)), p.target, false)
+		p.fill(max(limit-p.number(fresh), p.desired-p.number(all)), p.target, false)
 	default:
-		unworn := func(i int) bool { return p.staying(i) && !p.worn[i] }
-		for _, counts := range []func(int) bool{all, unworn} { // an empty place before a successor in another's
-			p.fill(limit-p.number(func(i int) bool { return counts(i) && !p.stale[i] }), p.target, false)
-			others := p.desired - limit - p.number(func(i int) bool { return counts(i) && p.stale[i] })
-			p.fill(min(others, p.desired-p.number(counts)), p.Good.Hash, true)
+		p.fill(limit-p.number(fresh), p.target, false)
+		p.fill(min(p.desired-limit-p.number(others), p.desired-p.number(all)), p.Good.Hash, true)
+	}
+	p.succeedWorn(limit)
+}
+
+// succeedWorn starts successors of worn workers while a rollout is held, each of the group of whom it succeeds:
+// the two are in one place, else the rollout would be one further for each. One too many gets none.
+func (p *planning) succeedWorn(limit int) {
+	if !slices.Contains(p.worn, true) {
+		return
+	}
+	missing := map[bool]int{false: limit} // in each group, by whether it is the stale one
+	if p.another() {
+		missing[true] = p.desired - limit
+	}
+	for i := range p.Workers {
+		if p.staying(i) && !p.worn[i] {
+			missing[p.stale[i]]--
 		}
 	}
+	lost := p.lostSuccessors()
+	for i, w := range p.Workers {
+		group := p.stale[i]
+		if !p.worn[i] || !p.staying(i) || missing[group] <= 0 || p.live >= p.desired+p.surge {
+			continue
+		}
+		failed := 0
+		if successor, ok := lost[w.ID]; ok {
+			failed = failures(&successor, successor.EndedAt)
+			if at := successor.EndedAt.Add(p.backoff(failed)); p.Now.Before(at) {
+				p.result.wake(p.Now, at)
+				continue
+			}
+		}
+		missing[group]--
+		p.start(Action{Replaces: w.ID, Attempt: failed, Good: group, Reason: p.wears(i)})
+	}
+}
+
+// wears says in whose place a successor is launched.
+func (p *planning) wears(i int) string {
+	return fmt.Sprintf("worker %s is to be replaced: %s", p.Workers[i].ID, p.why[i])
 }
 
 // fill starts so many workers of one template, as far as there is room.
@@ -314,7 +353,7 @@ func (p *planning) fill(missing int, hash string, good bool) {
 	if missing <= 0 {
 		return
 	}
-	vacancies, growth := p.openVacancies(hash), p.growth()
+	vacancies, growth := p.openVacancies(hash), p.growth(good)
 	for n := range missing {
 		if n >= len(vacancies) {
 			p.start(Action{Reason: growth, Good: good})
@@ -363,12 +402,12 @@ func (p *planning) openVacancies(hash string) (open []*Vacancy) {
 	return open
 }
 
-func (p *planning) growth() string {
-	if slices.Contains(p.stale, true) && !p.held {
+func (p *planning) growth(good bool) string {
+	if slices.Contains(p.stale, true) && !good {
 		return "the template is new"
 	}
-	if i := slices.Index(p.worn, true); i >= 0 {
-		return fmt.Sprintf("worker %s is to be replaced: %s", p.Workers[i].ID, p.why[i])
+	if i := slices.Index(p.worn, true); i >= 0 && !p.held {
+		return p.wears(i)
 	}
 	return fmt.Sprintf("the size is %d", p.desired)
 }
