@@ -3,6 +3,7 @@ package planner_test
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,8 @@ import (
 // fleet is a pool whose workers do as they are told: the world that the real planner is run against.
 type fleet struct {
 	planner.World
+	dice  *rand.Rand          // who moves first, and who moves at all before the next plan
+	specs map[int64]pool.Spec // by revision
 	ids   int
 	at    map[string]int // where workers were found, by id
 	ended []pool.Worker
@@ -33,9 +36,10 @@ func newFleet(size int64, changes ...func(*pool.Spec)) *fleet {
 	for _, change := range changes {
 		change(&spec)
 	}
-	f := &fleet{World: planner.World{Now: start}}
-	f.Pool = pool.Pool{UID: "p_1", Name: "web", Phase: pool.PhaseCreating, Spec: spec, Revision: 1, Generation: 1}
-	f.ask(pool.OperationCreate, pool.ChangeNone)
+	f := &fleet{World: planner.World{Now: start, Contracts: map[string]pool.Spec{}}, dice: rand.New(rand.NewPCG(1, 2))}
+	f.Pool = pool.Pool{UID: "p_1", Name: "web", Phase: pool.PhaseCreating, Spec: spec, Revision: 1}
+	f.specs = map[int64]pool.Spec{1: spec}
+	f.ask(pool.Operation{Kind: pool.OperationCreate, Change: pool.ChangeNone}, func(*pool.Pool) {})
 	return f
 }
 
@@ -55,36 +59,6 @@ func settled(size int64, changes ...func(*pool.Spec)) *fleet {
 	panic("a pool without faults does not get settled:\n" + f.log.String())
 }
 
-func (f *fleet) ask(kind pool.OperationKind, change pool.Change) {
-	f.Operations = append(f.Operations, pool.Operation{
-		ID: fmt.Sprintf("op_%d", f.Pool.Generation), Kind: kind, Change: change,
-		Phase: pool.OperationRunning, Generation: f.Pool.Generation, CreatedAt: f.Now,
-	})
-}
-
-func (f *fleet) resize(size int64) {
-	f.Pool.Spec.Size = &size
-	f.Pool.Generation++
-	f.Operations = slices.DeleteFunc(f.Operations, func(o pool.Operation) bool { return o.Kind == pool.OperationResize })
-	f.ask(pool.OperationResize, pool.ChangeHot)
-}
-
-func (f *fleet) retemplate() {
-	f.Pool.Generation++
-	f.Pool.Revision++
-	f.Pool.Spec.Worker.Command = []string{"serve", fmt.Sprint(f.Pool.Revision)}
-	f.Operations = nil
-	f.ask(pool.OperationUpdate, pool.ChangeRolling)
-}
-
-func (f *fleet) destroy(force bool) {
-	f.Pool.Generation++
-	f.Pool.Phase = pool.PhaseDeleting
-	f.Operations = nil
-	f.ask(pool.OperationDelete, pool.ChangeNone)
-	f.Operations[0].Force = force
-}
-
 // step plans once and does what is planned.
 func (f *fleet) step() planner.Result {
 	r := planner.Plan(f.World)
@@ -100,17 +74,56 @@ func (f *fleet) apply(r planner.Result) {
 		filled[a.Replaces] = true
 	}
 	f.Vacancies = slices.DeleteFunc(f.Vacancies, func(v planner.Vacancy) bool { return filled[v.Worker.ID] })
-	for _, p := range r.Progress {
-		i := slices.IndexFunc(f.Operations, func(o pool.Operation) bool { return o.ID == p.OperationID })
-		f.Operations[i].Remaining, f.Operations[i].Deadline = p.Remaining, p.Deadline
+	for _, t := range r.Turns {
+		f.turn(t)
 	}
-	for _, o := range r.Outcomes {
-		f.note("%s %s", o.OperationID, strings.TrimSuffix(string(o.Phase)+": "+o.Reason, ": "))
-		f.Operations = slices.DeleteFunc(f.Operations, func(op pool.Operation) bool { return op.ID == o.OperationID })
+	for _, p := range r.Progress {
+		o := f.operation(p.OperationID)
+		o.Remaining, o.Deadline = p.Remaining, p.Deadline
 	}
 	if r.Converged && f.Pool.Phase == pool.PhaseCreating {
 		f.Pool.Phase = pool.PhaseLive
 	}
+	for _, o := range r.Outcomes {
+		f.outcome(o)
+	}
+}
+
+func (f *fleet) operation(id string) *pool.Operation {
+	return &f.Operations[slices.IndexFunc(f.Operations, func(o pool.Operation) bool { return o.ID == id })]
+}
+
+func (f *fleet) turn(t planner.Turn) {
+	o := f.operation(t.OperationID)
+	switch {
+	case t.Promoted && !o.Promoted:
+		f.note("%s: its canary is good", o.ID)
+	case t.Phase != o.Phase || t.Reason != o.Reason:
+		f.note("%s %s", o.ID, told(t.Phase, t.Reason))
+	}
+	o.Phase, o.Reason, o.Promoted, o.CanarySince = t.Phase, t.Reason, t.Promoted, t.CanarySince
+}
+
+func told(phase pool.OperationPhase, reason string) string {
+	return strings.TrimSuffix(string(phase)+": "+reason, ": ")
+}
+
+// outcome ends an operation, or has it wait or go back.
+func (f *fleet) outcome(out planner.Outcome) {
+	f.note("%s %s", out.OperationID, told(out.Phase, out.Reason))
+	o := f.operation(out.OperationID)
+	switch {
+	case out.Phase == pool.OperationReverting:
+		o.Reason = out.Reason
+		f.goBack(o)
+		return
+	case !out.Phase.Ended():
+		o.Phase, o.Reason = out.Phase, out.Reason
+		return
+	case out.Phase == pool.OperationSucceeded && (o.Kind == pool.OperationCreate || o.Change == pool.ChangeRolling):
+		f.good(f.Pool.Revision, f.Pool.Restarts)
+	}
+	f.Operations = slices.DeleteFunc(f.Operations, func(o pool.Operation) bool { return o.ID == out.OperationID })
 }
 
 // snapshot is a copy of the world that later steps do not change.
@@ -124,9 +137,17 @@ func (f *fleet) do(a planner.Action) {
 	switch a.Kind {
 	case planner.Launch:
 		f.ids++
-		f.note("launch w%d, because %s", f.ids, a.Reason)
+		hash, from := f.Pool.Target(), ""
+		if a.Good {
+			hash, from = f.Good.Hash, " of the good template"
+			if _, known := f.Contracts[hash]; !known && hash != f.Pool.Target() {
+				f.Contracts = maps.Clone(f.Contracts)
+				f.Contracts[hash] = f.specs[f.Pool.Good.Revision]
+			}
+		}
+		f.note("launch w%d%s, because %s", f.ids, from, a.Reason)
 		f.Workers = append(f.Workers, pool.Worker{
-			ID: fmt.Sprintf("w%d", f.ids), Instance: pool.Instance{PID: f.ids}, State: pool.WorkerStarting, Health: pool.HealthUnknown, TemplateHash: f.Pool.Target(),
+			ID: fmt.Sprintf("w%d", f.ids), Instance: pool.Instance{PID: f.ids}, State: pool.WorkerStarting, Health: pool.HealthUnknown, TemplateHash: hash,
 			Replaces: a.Replaces, Attempt: a.Attempt, CreatedAt: f.Now, StartedAt: f.Now,
 		})
 	case planner.Drain:
@@ -174,17 +195,20 @@ func (f *fleet) ready(id string) {
 	w := f.worker(id)
 	if w.State == pool.WorkerStarting {
 		w.State, w.Health, w.HealthAt, w.ReadyAt = pool.WorkerReady, pool.Healthy, f.Now, f.Now
+		f.note("%s is ready", id)
 	}
 }
 
 func (f *fleet) sicken(id string) {
 	w := f.worker(id)
 	w.Health, w.HealthAt, w.HealthReason = pool.Unhealthy, f.Now, "status 500"
+	f.note("%s is sick", id)
 }
 
 func (f *fleet) recover(id string) {
 	w := f.worker(id)
 	w.Health, w.HealthAt, w.HealthReason, w.ReadyAt = pool.Healthy, f.Now, "", f.Now
+	f.note("%s is well again", id)
 }
 
 // end is an instance's end: of a condemned worker as told, of another as a failure.
@@ -198,19 +222,27 @@ func (f *fleet) end(id string) {
 		w.State, w.Reason = pool.WorkerFailed, "exited with code 1"
 		f.Vacancies = append(f.Vacancies, planner.Vacancy{Worker: w})
 	}
+	f.note("%s has %s", id, w.State)
 	f.ended = append(f.ended, w)
 }
 
 // lease lets a scheduler claim a slot, as the store would: only of a worker in service.
 func (f *fleet) lease(id string) {
-	if w := f.worker(id); w.Leasable() {
-		w.Leased++
+	w := f.worker(id)
+	if !w.Leasable() {
+		return
 	}
+	w.Leased++
+	w.Leases++
+	most := f.Pool.Spec.WorkerLimits.MaxLeases
+	w.Spent = most != nil && w.Leases >= *most
+	f.note("%s is leased", id)
 }
 
 func (f *fleet) release(id string) {
 	if w := f.worker(id); w.Leased > 0 {
 		w.Leased--
+		f.note("%s is released", id)
 	}
 }
 
@@ -218,6 +250,7 @@ func (f *fleet) release(id string) {
 func (f *fleet) hooked(id string) {
 	if w := f.worker(id); w.State == pool.WorkerDraining && w.HookedAt.IsZero() {
 		w.HookedAt = f.Now
+		f.note("%s has heard that it drains", id)
 	}
 }
 
@@ -259,18 +292,8 @@ func (f *fleet) passTime() {
 	}
 }
 
-func (f *fleet) count(match func(pool.Worker) bool) int {
-	n := 0
-	for _, w := range f.Workers {
-		if match(w) {
-			n++
-		}
-	}
-	return n
-}
-
 func (f *fleet) available() int {
-	return f.count(func(w pool.Worker) bool { return planner.Available(f.Pool.Spec, w, f.Now) })
+	return number(f.Workers, func(w pool.Worker) bool { return available(f.World, w) })
 }
 
 func (f *fleet) note(format string, args ...any) {

@@ -111,3 +111,21 @@ func TestWornWorkersAreSucceededInTheirPlacesWhileTheRolloutIsHeld(t *testing.T)
 	require.Equal(t, map[string]bool{"worn old": true, "worn new": false}, good)
 	require.Len(t, result.Actions, 2)
 }
+
+// The first successor that fails is followed at once, each next one after a longer wait.
+func TestASuccessorOfAWornWorkerThatFailsIsLaunchedAgainAfterAWait(t *testing.T) {
+	f := settled(2, budget(1, 0), canary(pool.Canary{Promote: pool.PromoteManual}))
+	f.retemplate()
+	f.run(habit{until: time.Minute})
+	f.replace("w3")
+	f.step()
+	for _, wait := range []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second} {
+		successor, began := f.Workers[len(f.Workers)-1], f.Now
+		require.Equal(t, "w3", successor.Replaces)
+		f.end(successor.ID)
+		for f.step(); len(f.Workers) < 3; f.step() {
+			f.passTime()
+		}
+		require.Equal(t, wait, f.Now.Sub(began))
+	}
+}

@@ -48,7 +48,22 @@ func (e *evidence) floor() int {
 }
 
 func (e *evidence) available(world planner.World) int {
-	return number(world.Workers, func(w pool.Worker) bool { return planner.Available(world.Pool.Spec, w, world.Now) })
+	return number(world.Workers, func(w pool.Worker) bool { return available(world, w) })
+}
+
+// contract is the spec by which a worker is treated.
+func contract(world planner.World, w pool.Worker) pool.Spec {
+	if spec, other := world.Contracts[w.TemplateHash]; other {
+		return spec
+	}
+	return world.Pool.Spec
+}
+
+// available says whether a worker counts as available under the pool's budgets and its own contract.
+func available(world planner.World, w pool.Worker) bool {
+	spec := world.Pool.Spec
+	spec.Health = contract(world, w).Health
+	return planner.Available(spec, w, world.Now)
 }
 
 func number(workers []pool.Worker, match func(pool.Worker) bool) int {
@@ -236,7 +251,7 @@ func (e *evidence) worth(w pool.Worker) int {
 		return 0
 	case w.Health == pool.Unhealthy:
 		kind = 1
-	case !planner.Available(e.before.Pool.Spec, w, e.before.Now):
+	case !available(e.before, w):
 		kind = 2
 	default:
 		kind = 3
@@ -261,7 +276,7 @@ func (e *evidence) victims() {
 			return a.WorkerID == victim.ID && a.Cause == pool.DrainScaleIn && !victim.State.Leaving()
 		})
 		for _, spared := range e.before.Workers {
-			if planner.Available(e.before.Pool.Spec, spared, e.before.Now) && e.available(e.after) <= e.floor() {
+			if available(e.before, spared) && e.available(e.after) <= e.floor() {
 				continue // it cannot be missed
 			}
 			if taken && !left[spared.ID] && spared.TemplateHash == victim.TemplateHash && e.worth(spared) < e.worth(victim) {
@@ -319,10 +334,13 @@ func (e *evidence) outcomes() {
 	}
 }
 
-// rest: a moment that was planned for has nothing left to be done.
+// rest: a moment that was planned for has nothing left to be done, unless a rollout has failed in it.
 func (e *evidence) rest() {
 	if !e.result.Next.IsZero() && !e.result.Next.After(e.before.Now) {
 		e.breach("the next moment is not to come")
+	}
+	if slices.ContainsFunc(e.result.Outcomes, func(o planner.Outcome) bool { return !o.Phase.Ended() }) {
+		return // the pool goes back, or waits: it is another one from now on
 	}
 	for _, a := range planner.Plan(e.after).Actions {
 		if a.Kind != planner.Kill && a.Kind != planner.Count && a.Kind != planner.Hook {

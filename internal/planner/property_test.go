@@ -82,42 +82,34 @@ func disturb(t *rapid.T, f *fleet) {
 	switch kind {
 	case "ready":
 		if id, ok := among(state(pool.WorkerStarting)); ok {
-			f.note("ready %s", id)
 			f.ready(id)
 		}
 	case "end":
 		if id, ok := among(state(pool.WorkerStopping)); ok {
-			f.note("ended %s", id)
 			f.end(id)
 		}
 	case "crash":
 		if id, ok := among(func(pool.Worker) bool { return true }); ok {
-			f.note("crashed %s", id)
 			f.end(id)
 		}
 	case "sicken":
 		if id, ok := among(state(pool.WorkerReady)); ok {
-			f.note("sick %s", id)
 			f.sicken(id)
 		}
 	case "recover":
 		if id, ok := among(func(w pool.Worker) bool { return w.State == pool.WorkerReady && w.Health == pool.Unhealthy }); ok {
-			f.note("recovered %s", id)
 			f.recover(id)
 		}
 	case "lease":
 		if id, ok := among(pool.Worker.Leasable); ok {
-			f.note("lease %s", id)
 			f.lease(id)
 		}
 	case "release":
 		if id, ok := among(func(w pool.Worker) bool { return w.Leased > 0 }); ok {
-			f.note("release %s", id)
 			f.release(id)
 		}
 	case "hooked":
 		if id, ok := among(state(pool.WorkerDraining)); ok {
-			f.note("hooked %s", id)
 			f.hooked(id)
 		}
 	case "answer":
@@ -131,22 +123,18 @@ func disturb(t *rapid.T, f *fleet) {
 		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(1, 20_000).Draw(t, "ms")) * time.Millisecond)
 	case "resize":
 		size := rapid.Int64Range(0, 12).Draw(t, "new size")
-		f.note("resize %d", size)
 		f.resize(size)
 	case "retemplate":
-		f.note("retemplate")
 		f.retemplate()
 	case "hot":
-		f.note("hot change")
-		f.Pool.Generation++
-		f.ask(pool.OperationUpdate, pool.ChangeHot)
+		f.ask(pool.Operation{Kind: pool.OperationUpdate, Change: pool.ChangeHot}, func(*pool.Pool) {})
 	case "outage":
 		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(1, 30).Draw(t, "minutes")) * time.Minute)
 		f.note("back after an outage")
 		f.Since = f.Now
 	case "destroy", "force":
 		if rapid.IntRange(0, 4).Draw(t, "meant") == 0 { // seldom, to leave the others their turn
-			f.note(kind)
+
 			f.destroy(kind == "force")
 		}
 	}

@@ -209,6 +209,71 @@ func TestSequences(t *testing.T) {
 			f.Since = f.Now
 			f.run(habit{deaf: "w2"})
 		}},
+		{"revert in mid-rollout", settled(4, budget(1, 0)), func(f *fleet) {
+			f.retemplate()
+			f.run(habit{until: 3 * time.Second})
+			f.revert(1)
+			f.run(habit{})
+		}},
+		{"command and probe changed in one update", settled(2, budget(1, 0), unprobed), func(f *fleet) {
+			f.retemplate(probed, func(s *pool.Spec) { s.Drain.DeregisterDelay, s.Drain.Grace = seconds(7), seconds(30) })
+			f.run(habit{})
+			f.resize(1)
+			f.run(habit{})
+		}},
+		{"canary that a person promotes", settled(4, canary(pool.Canary{Promote: pool.PromoteManual, Bake: lasting(30)})), func(f *fleet) {
+			f.retemplate()
+			f.run(habit{until: time.Hour})
+			f.promote()
+			f.run(habit{})
+		}},
+		{"canary that fails while it bakes", settled(4, canary(pool.Canary{Bake: lasting(60)})), func(f *fleet) {
+			f.retemplate()
+			f.run(habit{until: 50 * time.Second})
+			f.sicken("w5")
+			f.run(habit{unready: true, until: 11 * time.Minute})
+			f.run(habit{})
+		}},
+		{"window that closes in mid-rollout and opens again", settled(3, budget(1, 0), everyTenMinutes, minReady(20)), func(f *fleet) {
+			f.retemplate()
+			f.run(habit{})
+		}},
+		{"hand-drained workers while the window is closed", settled(4, budget(1, 0), everyTenMinutes), func(f *fleet) {
+			f.retemplate()
+			f.run(habit{until: 2 * time.Second})
+			f.Now = start.Add(time.Minute)
+			f.replace("w5")
+			f.replace("w3")
+			f.run(habit{until: 2 * time.Minute})
+		}},
+		{"failed rollout goes back to the last good template", settled(4, budget(1, 0)), func(f *fleet) {
+			f.retemplate()
+			f.run(habit{until: 2 * time.Second})
+			f.run(habit{unready: true, until: 11 * time.Minute})
+			f.run(habit{})
+		}},
+		{"paused rollout during which an old and a new worker die", settled(4, budget(1, 0), func(s *pool.Spec) { s.Update.OnFailure = pool.OnFailurePause }), func(f *fleet) {
+			f.retemplate()
+			f.run(habit{until: 2 * time.Second})
+			f.run(habit{unready: true, until: 11 * time.Minute})
+			f.end("w4")
+			f.run(habit{})
+			f.end("w5")
+			f.run(habit{})
+			f.resume()
+			f.run(habit{})
+		}},
+		{"pool is paused in mid-rollout and a worker dies", settled(3, budget(1, 0)), func(f *fleet) {
+			f.retemplate()
+			f.step()
+			f.readyAll()
+			f.step()
+			f.pause()
+			f.end("w3")
+			f.run(habit{})
+			f.resume()
+			f.run(habit{})
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.play(c.pool)
@@ -222,6 +287,19 @@ func TestSequences(t *testing.T) {
 		})
 	}
 }
+
+func probed(s *pool.Spec) { s.Health.HTTP = &pool.HTTPProbe{} }
+
+func canary(c pool.Canary) func(*pool.Spec) { return func(s *pool.Spec) { s.Update.Canary = &c } }
+
+func minReady(n int) func(*pool.Spec) { return func(s *pool.Spec) { s.Update.MinReady = seconds(n) } }
+
+// everyTenMinutes opens a window for five minutes each: the first one closes 55 s after the start.
+func everyTenMinutes(s *pool.Spec) {
+	s.Update.Windows = []pool.Window{{Cron: "*/10 * * * *", Duration: seconds(300)}}
+}
+
+func lasting(n int) *pool.Duration { return new(seconds(n)) }
 
 func unprobed(s *pool.Spec) { s.Health.HTTP = nil }
 
@@ -284,13 +362,22 @@ func (f *fleet) run(h habit) {
 	panic("the fleet never comes to rest:\n" + f.log.String())
 }
 
-// live lets workers get ready and end; it returns when the next one will end by itself.
+// live lets workers get ready and end, in no order and not always all of them before the next plan. It returns
+// when the next one will end by itself.
 func (f *fleet) live(h habit, killed map[string]bool) (next time.Time, moved bool) {
-	for _, w := range slices.Clone(f.Workers) {
+	workers := slices.Clone(f.Workers)
+	f.dice.Shuffle(len(workers), func(i, j int) { workers[i], workers[j] = workers[j], workers[i] })
+	for _, w := range workers {
+		if moved && f.dice.IntN(3) == 0 {
+			break // the others move after the next plan, at the same moment
+		}
 		ends := h.endsAt(w, killed)
 		switch {
 		case w.State == pool.WorkerStarting && !h.unready:
 			f.ready(w.ID)
+			moved = true
+		case w.State == pool.WorkerReady && w.Health == pool.HealthUnknown:
+			f.recover(w.ID)
 			moved = true
 		case w.State != pool.WorkerStopping || ends.IsZero():
 		case !f.Now.Before(ends):
