@@ -48,6 +48,38 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		return f
 	}
 	draining := func() *fleet { f := destroying(); f.step(); return f }
+	paused := func() *fleet { f := rolling(); f.pause(); return f }
+	closed := func() *fleet { // one new worker beside three old ones
+		f := settled(4, budget(1, 0), everyTenMinutes)
+		f.retemplate()
+		f.run(habit{until: time.Second})
+		f.Now = start.Add(time.Minute)
+		f.run(habit{until: time.Second})
+		return f
+	}
+	baking := func() *fleet {
+		f := settled(4, budget(3, 0), canary(pool.Canary{Count: new(int64(1)), Bake: lasting(30), Promote: pool.PromoteManual}))
+		f.retemplate()
+		f.run(habit{until: 10 * time.Second})
+		return f
+	}
+	bereft := func() *fleet { f := baking(); f.end("w4"); return f }
+	promotes := func(since time.Time) func(*fleet, *planner.Result) {
+		return func(_ *fleet, r *planner.Result) {
+			r.Turns = []planner.Turn{{OperationID: "op_2", Phase: pool.OperationRunning, Promoted: true, CanarySince: since}}
+		}
+	}
+	extended := func() *fleet {
+		f := settled(2)
+		f.lease("w1")
+		f.resize(1)
+		f.takeOut("w1")
+		f.step()
+		f.extend("w1", time.Hour)
+		f.Now = f.worker("w1").DrainBy
+		return f
+	}
+	aged := func() *fleet { f := settled(2); f.replace("w1"); return f }
 
 	for _, c := range []struct {
 		name   string
@@ -85,15 +117,37 @@ func TestEveryBrokenPromiseIsFound(t *testing.T) {
 		{"a needed drain is left out", destroying, drop(planner.Drain), "planned twice acts twice: drain w1"},
 		{"an operation succeeds too soon", creating, func(f *fleet, r *planner.Result) {
 			r.Outcomes = []planner.Outcome{{OperationID: "op_1", Phase: pool.OperationSucceeded}}
-		}, "op_1 succeeds although 0 of 4 workers are available"},
+		}, "op_1 is succeeded although 0 of 4 workers are available"},
 		{"an operation fails and does not say why", creating, func(f *fleet, r *planner.Result) {
 			r.Outcomes = []planner.Outcome{{OperationID: "op_1", Phase: pool.OperationFailed}}
-		}, "op_1 fails without a reason"},
+		}, "op_1 is failed without a reason"},
 		{"an operation ends that does not run", rolling, func(f *fleet, r *planner.Result) {
 			r.Outcomes = []planner.Outcome{{OperationID: "op_1", Phase: pool.OperationSucceeded}}
 		}, "an outcome of op_1, which does not run"},
 		{"a rollout that has just begun is called converged", rolling, func(_ *fleet, r *planner.Result) { r.Converged = true }, "converged although"},
 		{"a pool is closed over its workers", destroying, act(planner.Action{Kind: planner.Destroy}), "a pool with 4 workers in phase deleting is closed"},
+		{"something is done in a paused pool", paused, act(launch), "something is done in a paused pool: launch"},
+		{"there are more canaries than asked for", baking, act(launch), "new workers have 2 places instead of 1 while the rollout is held"},
+		{"a rollout goes on outside its window", closed, act(launch), "new workers have 2 places instead of 1 while the rollout is held"},
+		{"a rollout drains outside its window", closed, act(drain("w4", pool.DrainRollout)), "w4 goes while the rollout is held"},
+		{"a canary takes the place of an old worker that died", bereft, func(_ *fleet, r *planner.Result) { r.Actions[0].Good = false }, "w4 is followed by a new worker while the rollout is held"},
+		{"a good worker is launched while no rollout is held", rolling, act(planner.Action{Kind: planner.Launch, Good: true}), "although no rollout is held"},
+		{"a canary is promoted that a person is to promote", baking, promotes(start), "op_2 is promoted although a person is to do that"},
+		{"a canary is promoted before it has baked", func() *fleet { f := baking(); f.Pool.Spec.Update.Canary.Promote = pool.PromoteAuto; return f }, promotes(start), "op_2 is promoted before its canary has baked"},
+		{"a canary is promoted that is not there", func() *fleet {
+			f := baking()
+			f.Pool.Spec.Update.Canary.Promote = pool.PromoteAuto
+			f.end("w5")
+			return f
+		}, promotes(start), "op_2 is promoted although 0 of 1 canaries are available"},
+		{"an extended drain is cut short", extended, act(stop("w1", start.Add(24*time.Hour))), "w1 is stopped 1h0m0s before its drain deadline although it is busy"},
+		{"a pool with a worker to be replaced is called converged", aged, func(_ *fleet, r *planner.Result) { r.Actions, r.Converged = nil, true }, "converged although"},
+		{"a hand drain succeeds with its worker there", aged, func(_ *fleet, r *planner.Result) {
+			r.Outcomes = []planner.Outcome{{OperationID: "op_2", Phase: pool.OperationSucceeded}}
+		}, "op_2 is succeeded although"},
+		{"a rollout that goes back is there too soon", func() *fleet { f := baking(); f.abort(); return f }, func(_ *fleet, r *planner.Result) {
+			r.Outcomes = []planner.Outcome{{OperationID: "op_2", Phase: pool.OperationCanceled}}
+		}, "op_2 is canceled although"},
 		{"the next moment is now", rolling, func(f *fleet, r *planner.Result) { r.Next = f.Now }, "the next moment is not to come"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -46,13 +46,19 @@ func newFleet(size int64, changes ...func(*pool.Spec)) *fleet {
 // settled is a live pool with all workers available.
 func settled(size int64, changes ...func(*pool.Spec)) *fleet {
 	f := newFleet(size, changes...)
+	f.settle()
+	f.log.Reset()
+	return f
+}
+
+// settle lets a pool be created.
+func (f *fleet) settle() {
 	for range 1000 {
 		f.step()
 		f.readyAll()
 		f.endAll()
-		if len(f.Operations) == 0 {
-			f.log.Reset()
-			return f
+		if f.step(); len(f.Operations) == 0 {
+			return
 		}
 		f.passTime()
 	}

@@ -17,7 +17,7 @@ func breaches(before planner.World, r planner.Result, after planner.World) []str
 		e.workers[w.ID] = w
 	}
 	e.force = slices.ContainsFunc(before.Operations, func(o pool.Operation) bool { return o.Force })
-	for _, judge := range []func(){e.order, e.budget, e.room, e.breaker, e.victims, e.patience, e.outcomes, e.rest} {
+	for _, judge := range []func(){e.order, e.budget, e.room, e.breaker, e.victims, e.patience, e.standstill, e.promotion, e.outcomes, e.rest} {
 		judge()
 	}
 	return e.found
@@ -87,7 +87,6 @@ func (e *evidence) launches() (launches []planner.Action) {
 
 // order: a worker drains, is stopped and is killed, each once, each only when the time for it has come.
 func (e *evidence) order() {
-	spec := e.before.Pool.Spec
 	now := e.before.Now
 	for _, a := range e.result.Actions {
 		if a.Kind == planner.Launch || a.Kind == planner.Destroy || a.Kind == planner.Count || a.Kind == planner.Hook {
@@ -98,7 +97,7 @@ func (e *evidence) order() {
 			e.breach("%s of %q, which there is not", a.Kind, a.WorkerID)
 			continue
 		}
-		served := !w.ReadyAt.IsZero()
+		served, spec := !w.ReadyAt.IsZero(), contract(e.before, w)
 		switch a.Kind {
 		case planner.Drain:
 			if w.State.Leaving() {
@@ -120,8 +119,8 @@ func (e *evidence) order() {
 				e.judgeStop(w, a)
 			}
 			grace := spec.Drain.Grace.Std()
-			if bySignal := served && spec.Drain.SignalAt == pool.SignalStart; bySignal && !e.force && a.KillAt.Before(w.DrainBy.Add(grace)) {
-				e.breach("%s is to be killed %s before its drain is over", w.ID, w.DrainBy.Add(grace).Sub(a.KillAt))
+			if bySignal := served && spec.Drain.SignalAt == pool.SignalStart; bySignal && !e.force && a.KillAt.Before(e.drainBy(w).Add(grace)) {
+				e.breach("%s is to be killed %s before its drain is over", w.ID, e.drainBy(w).Add(grace).Sub(a.KillAt))
 			} else if !bySignal && !e.force && a.KillAt.Sub(now) != grace {
 				e.breach("%s has %s from its signal to its kill instead of %s", w.ID, a.KillAt.Sub(now), grace)
 			}
@@ -132,7 +131,7 @@ func (e *evidence) order() {
 				e.breach("%s is killed although it is %s", w.ID, w.State)
 			case now.Before(w.KillAt) && !e.force:
 				e.breach("%s is killed %s before its time", w.ID, w.KillAt.Sub(now))
-			case served && !e.force && spec.Drain.SignalAt == pool.SignalStart && spec.Drain.OnTimeout == pool.OnTimeoutFail:
+			case !w.DrainBy.IsZero() && !e.force && spec.Drain.SignalAt == pool.SignalStart && spec.Drain.OnTimeout == pool.OnTimeoutFail:
 				e.breach("%s is killed although its drain is to fail instead", w.ID)
 			}
 		}
@@ -143,8 +142,8 @@ func (e *evidence) order() {
 // judgeStop: a worker that has served is stopped when it has no work left since it was told, or when its
 // drain deadline has passed and nothing forbids it.
 func (e *evidence) judgeStop(w pool.Worker, a planner.Action) {
-	drain := e.before.Pool.Spec.Drain
-	over := !e.before.Now.Before(w.DrainBy)
+	drain := contract(e.before, w).Drain
+	over := !e.before.Now.Before(e.drainBy(w))
 	switch {
 	case drain.Hook != nil && w.HookedAt.IsZero() && !over:
 		e.breach("%s is stopped before its hook has answered", w.ID)
@@ -154,7 +153,7 @@ func (e *evidence) judgeStop(w pool.Worker, a planner.Action) {
 		}
 	case !e.busy(w):
 	case !over:
-		e.breach("%s is stopped %s before its drain deadline although it is busy", w.ID, w.DrainBy.Sub(e.before.Now))
+		e.breach("%s is stopped %s before its drain deadline although it is busy", w.ID, e.drainBy(w).Sub(e.before.Now))
 	case drain.OnTimeout == pool.OnTimeoutFail:
 		e.breach("%s is stopped although it is busy and its drain is to fail instead", w.ID)
 	case !a.Revokes:
@@ -162,9 +161,16 @@ func (e *evidence) judgeStop(w pool.Worker, a planner.Action) {
 	}
 }
 
+// drainBy is when a worker's drain is over: a person may have given it more time, and after a break it has its
+// whole time again.
+func (e *evidence) drainBy(w pool.Worker) time.Time {
+	times := []time.Time{w.DrainBy, w.ExtendedTo, e.before.Since.Add(contract(e.before, w).Drain.Timeout.Std())}
+	return slices.MaxFunc(times, time.Time.Compare)
+}
+
 // busy says whether somebody who knows no more than the planner must take the worker for busy.
 func (e *evidence) busy(w pool.Worker) bool {
-	if w.Leased > 0 || e.before.Pool.Spec.Drain.ActiveJobs == nil {
+	if w.Leased > 0 || contract(e.before, w).Drain.ActiveJobs == nil {
 		return w.Leased > 0
 	}
 	lately := e.before.Now.Add(-5 * time.Second)
@@ -274,7 +280,7 @@ func (e *evidence) victims() {
 	for _, victim := range e.before.Workers {
 		taken := slices.ContainsFunc(e.result.Actions, func(a planner.Action) bool {
 			return a.WorkerID == victim.ID && a.Cause == pool.DrainScaleIn && !victim.State.Leaving()
-		})
+		}) && !e.asked(pool.OperationResize, victim.ID)
 		for _, spared := range e.before.Workers {
 			if available(e.before, spared) && e.available(e.after) <= e.floor() {
 				continue // it cannot be missed
@@ -282,6 +288,120 @@ func (e *evidence) victims() {
 			if taken && !left[spared.ID] && spared.TemplateHash == victim.TemplateHash && e.worth(spared) < e.worth(victim) {
 				e.breach("scale-in takes %s and spares %s, who would be missed less", victim.ID, spared.ID)
 			}
+		}
+	}
+}
+
+// asked says that a person asked for something to be done with this very worker.
+func (e *evidence) asked(kind pool.OperationKind, id string) bool {
+	return slices.ContainsFunc(e.before.Operations, func(o pool.Operation) bool { return o.Kind == kind && o.WorkerID == id })
+}
+
+// worn says that a worker is to be replaced whatever its template is.
+func (e *evidence) worn(w pool.Worker) bool {
+	limits := e.before.Pool.Spec.WorkerLimits
+	spent := limits.MaxLeases != nil && w.Leased == 0 && (w.Spent || w.Leases >= *limits.MaxLeases)
+	aged := limits.MaxAge != nil && !w.StartedAt.IsZero() && e.before.Now.Sub(w.StartedAt) >= limits.MaxAge.Std()
+	return e.asked(pool.OperationDrain, w.ID) || spent || aged
+}
+
+// places counts the places that workers of a template, the newest or not, are in: one and its successor share one.
+func (e *evidence) places(world planner.World, newest bool) int {
+	succeeded := map[string]bool{}
+	for _, w := range world.Workers {
+		succeeded[w.Replaces] = succeeded[w.Replaces] || !w.State.Leaving()
+	}
+	target := e.before.Pool.Target()
+	return number(world.Workers, func(w pool.Worker) bool {
+		return !w.State.Leaving() && !succeeded[w.ID] && (w.TemplateHash == target) == newest
+	})
+}
+
+// held says that a rollout is held, and how many places workers of the newest template may have meanwhile: as
+// many as the canary's count, or as they have already.
+func (e *evidence) held() (rollout string, limit int, held bool) {
+	var o *pool.Operation
+	for i := range e.before.Operations {
+		if e.before.Operations[i].Change == pool.ChangeRolling {
+			o = &e.before.Operations[i]
+		}
+	}
+	fresh, target := e.places(e.before, true), e.before.Pool.Target()
+	stale := slices.ContainsFunc(e.before.Workers, func(w pool.Worker) bool { return w.TemplateHash != target })
+	if o == nil || o.Phase == pool.OperationReverting || !stale || e.before.Pool.Phase == pool.PhaseDeleting {
+		return "", 0, false
+	}
+	update := e.before.Pool.Spec.Update
+	open, _ := update.Open(e.before.Now)
+	promoted := o.Promoted || slices.ContainsFunc(e.result.Turns, func(t planner.Turn) bool { return t.OperationID == o.ID && t.Promoted })
+	switch {
+	case o.Phase == pool.OperationPaused, !open:
+		return o.ID, fresh, true
+	case update.Canary != nil && !promoted:
+		return o.ID, min(int(*update.Canary.Count), e.desired()), true
+	}
+	return o.ID, 0, false
+}
+
+// standstill: nothing is done in a paused pool. While a rollout is held there are no more new workers than it may
+// have, no old one goes for it but one too many, and whoever is launched in an old one's place is a good one.
+func (e *evidence) standstill() {
+	if e.before.Pool.Paused && e.before.Pool.Phase != pool.PhaseDeleting && len(e.result.Actions) > 0 {
+		e.breach("something is done in a paused pool: %s", e.result.Actions[0].Kind)
+	}
+	_, limit, held := e.held()
+	good, target := e.before.Good.Hash, e.before.Pool.Target()
+	old := map[string]bool{} // living and failed workers of another template
+	for _, v := range e.before.Vacancies {
+		old[v.Worker.ID] = v.Worker.TemplateHash != target
+	}
+	for _, w := range e.before.Workers {
+		old[w.ID] = w.TemplateHash != target
+	}
+	fresh := false
+	for _, a := range e.launches() {
+		fresh = fresh || !a.Good
+		switch {
+		case a.Good && !held:
+			e.breach("a good worker is launched in the place of %q although no rollout is held", a.Replaces)
+		case held && good != "" && !a.Good && old[a.Replaces]:
+			e.breach("%s is followed by a new worker while the rollout is held", a.Replaces)
+		}
+	}
+	if !held {
+		return
+	}
+	before, after := e.places(e.before, true), e.places(e.after, true)
+	if known := good != "" && good != target; known && fresh && after > max(limit, before) {
+		e.breach("new workers have %d places instead of %d while the rollout is held, which may have %d", after, before, limit)
+	}
+	left, stay := e.places(e.after, false), min(e.places(e.before, false), e.desired()-limit)
+	for _, a := range e.result.Actions {
+		w := e.workers[a.WorkerID]
+		if a.Cause == pool.DrainRollout && (a.Kind == planner.Drain || w.DrainingAt.IsZero()) && old[w.ID] && !e.worn(w) && left < stay {
+			e.breach("%s goes while the rollout is held, and leaves %d old ones instead of %d", w.ID, left, stay)
+		}
+	}
+}
+
+// promotion: the rest follows a canary by itself only if no person is to say so, all of it is available and it
+// has been good for as long as it bakes.
+func (e *evidence) promotion() {
+	canary, target := e.before.Pool.Spec.Update.Canary, e.before.Pool.Target()
+	for _, t := range e.result.Turns {
+		i := slices.IndexFunc(e.before.Operations, func(o pool.Operation) bool { return o.ID == t.OperationID })
+		if !t.Promoted || e.before.Operations[i].Promoted {
+			continue
+		}
+		good := number(e.before.Workers, func(w pool.Worker) bool { return w.TemplateHash == target && available(e.before, w) })
+		limit := min(int(*canary.Count), e.desired())
+		switch {
+		case canary.Promote == pool.PromoteManual:
+			e.breach("%s is promoted although a person is to do that", t.OperationID)
+		case good < limit:
+			e.breach("%s is promoted although %d of %d canaries are available", t.OperationID, good, limit)
+		case e.before.Now.Before(t.CanarySince.Add(canary.Bake.Std())):
+			e.breach("%s is promoted before its canary has baked", t.OperationID)
 		}
 	}
 }
@@ -305,27 +425,23 @@ func (e *evidence) patience() {
 	}
 }
 
-// outcomes: an operation succeeds when what it asked for is there, and a pool is closed when nobody is left.
+// outcomes: an operation ends well when what it asked for is there, and a pool is closed when nobody is left.
 func (e *evidence) outcomes() {
-	target := e.before.Pool.Target()
-	reached := e.available(e.after) == e.desired() && !slices.ContainsFunc(e.after.Workers, func(w pool.Worker) bool {
-		return w.State.Leaving() || w.TemplateHash != target
-	})
 	for _, out := range e.result.Outcomes {
 		i := slices.IndexFunc(e.before.Operations, func(o pool.Operation) bool { return o.ID == out.OperationID })
 		if i < 0 {
 			e.breach("an outcome of %s, which does not run", out.OperationID)
 			continue
 		}
-		atOnce := e.before.Operations[i].Kind == pool.OperationUpdate && e.before.Operations[i].Change != pool.ChangeRolling
-		if out.Phase == pool.OperationSucceeded && !reached && !atOnce {
-			e.breach("%s succeeds although %d of %d workers are available", out.OperationID, e.available(e.after), e.desired())
+		good := out.Phase == pool.OperationSucceeded || out.Phase == pool.OperationReverted || out.Phase == pool.OperationCanceled
+		if good && !e.done(e.before.Operations[i]) {
+			e.breach("%s is %s although %d of %d workers are available", out.OperationID, out.Phase, e.available(e.after), e.desired())
 		}
-		if out.Phase == pool.OperationFailed && out.Reason == "" {
-			e.breach("%s fails without a reason", out.OperationID)
+		if !good && out.Reason == "" {
+			e.breach("%s is %s without a reason", out.OperationID, out.Phase)
 		}
 	}
-	if e.result.Converged && !reached {
+	if e.result.Converged && !e.reached() {
 		e.breach("converged although %d of %d workers are available", e.available(e.after), e.desired())
 	}
 	closes := slices.ContainsFunc(e.result.Actions, func(a planner.Action) bool { return a.Kind == planner.Destroy })
@@ -334,13 +450,51 @@ func (e *evidence) outcomes() {
 	}
 }
 
-// rest: a moment that was planned for has nothing left to be done, unless a rollout has failed in it.
+// reached says that the pool is as its newest generation wants it.
+func (e *evidence) reached() bool {
+	target := e.before.Pool.Target()
+	return e.available(e.after) == e.desired() && !slices.ContainsFunc(e.after.Workers, func(w pool.Worker) bool {
+		return w.State.Leaving() || w.TemplateHash != target || e.worn(w)
+	})
+}
+
+// done says that nothing is left to do for one operation. What no worker has to follow is done at once; whoever
+// goes back waits for nobody who may stay as long as he likes, and nobody waits for a rollout that is held.
+func (e *evidence) done(o pool.Operation) bool {
+	rollout, _, held := e.held()
+	lingers := func(w pool.Worker) bool {
+		return w.State.Leaving() && contract(e.before, w).Drain.OnTimeout == pool.OnTimeoutFail && !e.before.Now.Before(e.drainBy(w))
+	}
+	target := e.before.Pool.Target()
+	others := slices.ContainsFunc(e.after.Workers, func(w pool.Worker) bool {
+		return !lingers(w) && (w.State.Leaving() || w.TemplateHash != target || e.worn(w))
+	})
+	switch {
+	case e.reached(), o.Kind == pool.OperationUpdate && o.Change != pool.ChangeRolling:
+		return true
+	case o.Kind == pool.OperationDrain:
+		_, lives := e.workers[o.WorkerID]
+		return !lives
+	case o.Phase == pool.OperationReverting:
+		return e.available(e.after) == e.desired() && !others
+	case held && o.ID != rollout:
+		return e.available(e.after) >= e.desired() && !slices.ContainsFunc(e.after.Workers, func(w pool.Worker) bool { return w.State.Leaving() })
+	}
+	return false
+}
+
+// rest: a moment that was planned for has nothing left to be done, unless what was asked for has failed in it.
 func (e *evidence) rest() {
 	if !e.result.Next.IsZero() && !e.result.Next.After(e.before.Now) {
 		e.breach("the next moment is not to come")
 	}
-	if slices.ContainsFunc(e.result.Outcomes, func(o planner.Outcome) bool { return !o.Phase.Ended() }) {
-		return // the pool goes back, or waits: it is another one from now on
+	fails := func(o pool.Operation) bool {
+		return (o.Change == pool.ChangeRolling || o.Kind == pool.OperationDrain) && slices.ContainsFunc(e.result.Outcomes, func(out planner.Outcome) bool {
+			return out.OperationID == o.ID && (!out.Phase.Ended() || out.Phase == pool.OperationFailed)
+		})
+	}
+	if slices.ContainsFunc(e.before.Operations, fails) {
+		return // the pool goes back, waits, is held no more, or nobody wants a worker gone any longer
 	}
 	for _, a := range planner.Plan(e.after).Actions {
 		if a.Kind != planner.Kill && a.Kind != planner.Count && a.Kind != planner.Hook {

@@ -36,12 +36,32 @@ func TestPlansKeepTheirPromisesInEveryWorld(t *testing.T) {
 				s.Drain.ActiveJobs = &pool.ActiveJobs{}
 			}
 			s.Drain.DeregisterDelay = pool.Duration(rapid.SampledFrom([]time.Duration{0, 2 * time.Second}).Draw(t, "deregister_delay"))
+			s.Update.OnFailure = rapid.SampledFrom([]string{pool.OnFailureRollback, pool.OnFailurePause}).Draw(t, "on_failure")
+			if rapid.Bool().Draw(t, "canary") {
+				s.Update.Canary = &pool.Canary{
+					Count: new(rapid.Int64Range(1, 3).Draw(t, "count")), Bake: lasting(rapid.SampledFrom([]int{0, 30}).Draw(t, "bake")),
+					Promote: rapid.SampledFrom([]string{pool.PromoteAuto, pool.PromoteManual}).Draw(t, "promote"),
+				}
+			}
+			if rapid.Bool().Draw(t, "windows") {
+				everyTenMinutes(s)
+			}
+			if rapid.Bool().Draw(t, "max_leases") {
+				s.WorkerLimits.MaxLeases = new(rapid.Int64Range(1, 3).Draw(t, "leases"))
+			}
+			if rapid.Bool().Draw(t, "max_age") {
+				s.WorkerLimits.MaxAge = lasting(20 * 60)
+			}
 		})
 		defer func() {
 			if t.Failed() {
 				t.Log(f.log.String())
 			}
 		}()
+		if rapid.Bool().Draw(t, "live") {
+			f.settle()
+			f.retemplate()
+		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			checkedStep(t, f)
 			if f.Pool.Phase == pool.PhaseDestroyed {
@@ -59,7 +79,7 @@ func amount(t *rapid.T, label string) pool.Amount {
 
 // disturb lets one thing happen.
 func disturb(t *rapid.T, f *fleet) {
-	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate", "hot", "outage", "destroy", "lease", "lease", "lease", "release", "release", "hooked", "answer", "work"}
+	kinds := []string{"ready", "ready", "ready", "end", "end", "time", "time", "time", "crash", "sicken", "recover", "resize", "retemplate", "hot", "outage", "destroy", "lease", "lease", "lease", "release", "release", "hooked", "answer", "work", "restart", "contract", "probe", "both", "pause", "resume", "resume", "promote", "abort", "revert", "replace", "replace", "take out", "extend"}
 	kind := rapid.SampledFrom(kinds).Draw(t, "event")
 	among := func(match func(pool.Worker) bool) (string, bool) {
 		var ids []string
@@ -76,7 +96,7 @@ func disturb(t *rapid.T, f *fleet) {
 	state := func(s pool.WorkerState) func(pool.Worker) bool {
 		return func(w pool.Worker) bool { return w.State == s }
 	}
-	if deleting := f.Pool.Phase == pool.PhaseDeleting; deleting && slices.Contains([]string{"resize", "retemplate", "hot", "destroy"}, kind) {
+	if deleting := f.Pool.Phase == pool.PhaseDeleting; deleting && slices.Contains([]string{"resize", "retemplate", "hot", "destroy", "restart", "contract", "probe", "both", "pause", "resume", "promote", "abort", "revert", "replace", "take out"}, kind) {
 		kind = "force" // a destroy is final: only force changes anything
 	}
 	switch kind {
@@ -97,7 +117,7 @@ func disturb(t *rapid.T, f *fleet) {
 			f.sicken(id)
 		}
 	case "recover":
-		if id, ok := among(func(w pool.Worker) bool { return w.State == pool.WorkerReady && w.Health == pool.Unhealthy }); ok {
+		if id, ok := among(func(w pool.Worker) bool { return w.State == pool.WorkerReady && w.Health != pool.Healthy }); ok {
 			f.recover(id)
 		}
 	case "lease":
@@ -128,6 +148,36 @@ func disturb(t *rapid.T, f *fleet) {
 		f.retemplate()
 	case "hot":
 		f.ask(pool.Operation{Kind: pool.OperationUpdate, Change: pool.ChangeHot}, func(*pool.Pool) {})
+	case "restart":
+		f.restart()
+	case "contract":
+		f.respec(contracts(t))
+	case "probe":
+		f.respec(otherProbe)
+	case "both":
+		f.retemplate(contracts(t), otherProbe)
+	case "pause":
+		f.pause()
+	case "resume":
+		f.resume()
+	case "promote":
+		f.promote()
+	case "abort":
+		f.abort()
+	case "revert":
+		f.revert(rapid.Int64Range(1, f.Pool.Revision).Draw(t, "revision"))
+	case "replace":
+		if id, ok := among(func(w pool.Worker) bool { return !w.State.Leaving() }); ok {
+			f.replace(id)
+		}
+	case "take out":
+		if id, ok := among(func(w pool.Worker) bool { return !w.State.Leaving() }); ok && f.Pool.Desired() > 0 {
+			f.takeOut(id)
+		}
+	case "extend":
+		if id, ok := among(state(pool.WorkerDraining)); ok {
+			f.extend(id, time.Duration(rapid.IntRange(1, 60).Draw(t, "more"))*time.Second)
+		}
 	case "outage":
 		f.Now = f.Now.Add(time.Duration(rapid.Int64Range(1, 30).Draw(t, "minutes")) * time.Minute)
 		f.note("back after an outage")
@@ -137,6 +187,27 @@ func disturb(t *rapid.T, f *fleet) {
 
 			f.destroy(kind == "force")
 		}
+	}
+}
+
+// contracts draws another contract.
+func contracts(t *rapid.T) func(*pool.Spec) {
+	return func(s *pool.Spec) {
+		s.Drain.Grace = seconds(rapid.SampledFrom([]int{1, 10, 60}).Draw(t, "grace"))
+		s.Drain.Timeout = seconds(rapid.SampledFrom([]int{0, 10, 300}).Draw(t, "drain timeout"))
+		s.Drain.OnTimeout = rapid.SampledFrom([]string{pool.OnTimeoutTerminate, pool.OnTimeoutFail}).Draw(t, "on_timeout")
+		if s.Drain.Hook = nil; rapid.Bool().Draw(t, "hook") {
+			s.Drain.Hook = &pool.DrainHook{HTTP: &pool.HTTPProbe{}}
+		}
+	}
+}
+
+// otherProbe has workers probed that were not, or none any more.
+func otherProbe(s *pool.Spec) {
+	if s.Health.HTTP == nil {
+		probed(s)
+	} else {
+		unprobed(s)
 	}
 }
 
@@ -157,7 +228,18 @@ func settle(t *rapid.T, f *fleet) {
 		}
 	}
 	f.jobs = nil
-	for range 300 {
+	for range 1000 {
+		if f.Pool.Phase != pool.PhaseDeleting && (f.Pool.Paused || slices.ContainsFunc(f.Operations, func(o pool.Operation) bool { return o.Phase == pool.OperationPaused })) {
+			f.resume()
+		}
+		if o := f.rollout(); o != nil && !o.Promoted {
+			f.promote()
+		}
+		for _, w := range f.Workers {
+			if w.State == pool.WorkerReady && w.Health == pool.HealthUnknown {
+				f.recover(w.ID)
+			}
+		}
 		checkedStep(t, f)
 		f.answer()
 		checkedStep(t, f) // every answer is looked at at once
@@ -170,7 +252,11 @@ func settle(t *rapid.T, f *fleet) {
 		if f.Pool.Phase == pool.PhaseDestroyed {
 			return
 		}
-		if r := planner.Plan(f.World); f.Pool.Phase != pool.PhaseDeleting && r.Converged && len(r.Actions) == 0 {
+		r := planner.Plan(f.World)
+		if len(r.Actions) > 0 {
+			continue // it is to be done at this moment
+		}
+		if f.Pool.Phase != pool.PhaseDeleting && r.Converged {
 			if n := f.available(); n != f.Pool.Desired() || len(f.Workers) != n {
 				t.Fatalf("converged with %d workers, %d available, of %d", len(f.Workers), n, f.Pool.Desired())
 			}
