@@ -63,6 +63,25 @@ func TestAManagerThatIsKilledAtEachOfItsFailpointsLosesNothing(t *testing.T) {
 			require.NoError(t, err)
 
 			victim := slices.Sorted(maps.Keys(first))[0]
+			marked, err := c.Cordon(t.Context(), "web", victim, by)
+			require.NoError(t, err)
+			require.True(t, marked.Cordoned)
+			marked, err = c.Uncordon(t.Context(), "web", victim, by)
+			require.NoError(t, err)
+			require.False(t, marked.Cordoned)
+			steered, err := c.Pause(t.Context(), "web", by)
+			require.NoError(t, err)
+			require.True(t, steered.Paused)
+			steered, err = c.Resume(t.Context(), "web", by)
+			require.NoError(t, err)
+			require.False(t, steered.Paused)
+			told, err := c.Events(t.Context(), "web", 0)
+			require.NoError(t, err)
+			for _, kind := range []pool.EventType{pool.EventWorkerCordoned, pool.EventWorkerUncordoned, pool.EventPoolPaused, pool.EventPoolResumed} {
+				others := slices.DeleteFunc(slices.Clone(told.Events), func(e pool.Event) bool { return e.Type == kind })
+				require.Len(t, others, len(told.Events)-1, "what was done once is told once, however often it had to be asked for: %s", kind)
+			}
+
 			require.NoError(t, syscall.Kill(first[victim], syscall.SIGKILL))
 			await(t, "a replacement", func() bool {
 				crew := k.crew("web")

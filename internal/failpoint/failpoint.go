@@ -18,7 +18,9 @@ const (
 	Cleaned   Point = "cleaned"   // what a pool left outside the store is removed, and the pool still is there
 	Granted   Point = "granted"   // a lease is committed, and nobody was told
 	Released  Point = "released"  // the end of a lease is committed, and nobody was told
+	Steered   Point = "steered"   // how a pool goes on is committed, and neither its controller nor who asked was told
+	Marked    Point = "marked"    // what somebody notes about a worker is committed, and nobody was told
 )
 
 // All are the points, in the order in which a pool's life comes by them.
-var All = []Point{Accepted, Journaled, Forked, Noted, Launched, Granted, Released, Signalled, Ended, Killed, Swept, Cleaned}
+var All = []Point{Accepted, Journaled, Forked, Noted, Launched, Granted, Released, Marked, Steered, Signalled, Ended, Killed, Swept, Cleaned}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
@@ -246,6 +247,7 @@ func (m *Manager) steer(ctx context.Context, by Request, ref string, change func
 	if err != nil {
 		return v, err
 	}
+	failpoint.Reach(failpoint.Steered)
 	if !again {
 		m.wake(p)
 	}

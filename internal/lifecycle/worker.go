@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/failpoint"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
@@ -89,6 +90,7 @@ func (m *Manager) mark(ctx context.Context, by Request, ref, workerID string, ch
 	if err != nil {
 		return w, err
 	}
+	failpoint.Reach(failpoint.Marked)
 	m.leasesMoved(served...)
 	m.feed.tell(p.UID)
 	m.nudge(p.UID)
