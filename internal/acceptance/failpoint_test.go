@@ -4,6 +4,7 @@ package acceptance
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -137,49 +138,69 @@ func (k *keeper) killedAt(point failpoint.Point) (reached func() bool) {
 // TestAManagerThatStoodStillStopsNoBusyWorker: it stands still for longer than any lease lives and any drain
 // lasts. Nobody could renew meanwhile, so nothing is over when it goes on.
 func TestAManagerThatStoodStillStopsNoBusyWorker(t *testing.T) {
-	const standstill = 9 * time.Second
-	w := newWorld(t)
-	config := func(greeting string) object {
-		return w.web(set("size", 2), set("leases", object{"slots": 1, "ttl": "5s"}), set("worker.env", object{"GREETING": greeting}),
-			set("drain", object{"timeout": "6s", "deregister_delay": "0s", "grace": "1s"}))
-	}
-	w.reaches(config("hello"))
-	c := w.client()
-	var held []api.LeaseView
-	for range 2 {
-		l, err := c.Acquire(t.Context(), api.LeaseRequest{Pool: "web", Holder: "a long job"})
-		require.NoError(t, err)
-		held = append(held, l)
-	}
-	before := w.settled("web")
-	w.declare(config("good day"))
-	rolling := w.beginApply()
-	await(t, "two draining workers", func() bool {
-		for _, l := range held {
-			_, err := c.Renew(t.Context(), l.ID)
-			require.NoError(t, err)
-		}
-		return w.pool("web").Status.Draining == 2
-	})
+	const drain, standstill = 6 * time.Second, 10 * time.Second
+	for name, then := range map[string]struct {
+		size     int
+		greeting string
+	}{
+		"that drains for a roll":     {2, "good day"},
+		"that drains for a scale-in": {0, "hello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			config := func(size int, greeting string) object {
+				return w.web(set("size", size), set("leases", object{"slots": 1, "ttl": "8s"}), set("worker.env", object{"GREETING": greeting}),
+					set("drain", object{"timeout": drain.String(), "deregister_delay": "0s", "grace": "1s"}))
+			}
+			w.reaches(config(2, "hello"))
+			c := w.client()
+			var held []api.LeaseView
+			for range 2 {
+				l, err := c.Acquire(t.Context(), api.LeaseRequest{Pool: "web", Holder: "a long job"})
+				require.NoError(t, err)
+				held = append(held, l)
+			}
+			before := w.settled("web")
+			w.declare(config(then.size, then.greeting))
+			applying := w.beginApply()
+			await(t, "two draining workers", func() bool {
+				for _, l := range held {
+					_, err := c.Renew(t.Context(), l.ID)
+					require.NoError(t, err)
+				}
+				return w.pool("web").Status.Draining == 2
+			})
 
-	manager := w.pid()
-	require.NoError(t, syscall.Kill(manager, syscall.SIGSTOP))
-	pass(t, standstill)
-	require.NoError(t, syscall.Kill(manager, syscall.SIGCONT))
-	for _, l := range held {
-		still, err := c.Renew(t.Context(), l.ID)
-		require.NoError(t, err)
-		require.Equal(t, pool.WorkerDraining, still.Worker.State)
-		require.True(t, still.Worker.DrainBy.After(time.Now().Add(3*time.Second)), "it has its whole drain again, until %s", still.Worker.DrainBy)
-		require.True(t, alive(before[l.WorkerID]))
+			manager := w.pid()
+			require.NoError(t, syscall.Kill(manager, syscall.SIGSTOP))
+			pass(t, standstill)
+			goesOn := time.Now()
+			require.NoError(t, syscall.Kill(manager, syscall.SIGCONT))
+			for i, l := range held {
+				still, err := c.Renew(t.Context(), l.ID)
+				require.NoError(t, err)
+				require.Equal(t, pool.WorkerDraining, still.Worker.State)
+				require.True(t, still.Worker.DrainBy.After(goesOn.Add(drain-time.Second)), "it has its whole drain again, until %s", still.Worker.DrainBy)
+				require.True(t, alive(before[l.WorkerID]))
+				held[i] = still
+			}
+			done, goingOn := held[0], held[1]
+			released, err := c.Release(t.Context(), done.ID)
+			require.NoError(t, err)
+			require.Equal(t, pool.LeaseReleased, released.State)
+			var over *client.Problem
+			await(t, "the end of a job that goes on for too long", func() bool {
+				_, err := c.Renew(t.Context(), goingOn.ID)
+				return errors.As(err, &over) && over.Lease != nil
+			})
+			require.Equal(t, pool.LeaseRevoked, over.Lease.State)
+			require.False(t, over.Lease.EndedAt.Before(goingOn.Worker.DrainBy), "it had its worker for its whole drain, until %s", over.Lease.EndedAt)
+			applying.wait().succeeded()
+			after := w.settled("web")
+			require.Len(t, after, then.size)
+			apart(t, before, after)
+		})
 	}
-	for _, l := range held {
-		released, err := c.Release(t.Context(), l.ID)
-		require.NoError(t, err)
-		require.Equal(t, pool.LeaseReleased, released.State)
-	}
-	rolling.wait().succeeded()
-	apart(t, before, w.settled("web"))
 }
 
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
