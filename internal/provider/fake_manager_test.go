@@ -19,20 +19,22 @@ type fakeManager struct {
 	mu sync.Mutex
 	unasked
 
-	id      string
-	host    string
-	pools   map[string]*pool.View    // by uid
-	crews   map[string][]pool.Worker // by the pool's uid
-	ops     map[string]*pool.Operation
-	serial  int
-	held    bool          // operations stay running until released
-	news    chan struct{} // closed and replaced when an operation ends
-	waiting chan struct{} // holds a token once somebody waits
-	lost    bool          // the next look of a wait fails
-	gate    chan struct{} // mutations of the provider pass only once it is closed; nil is open
-	asked   []string      // every call, as "Method argument"
-	reasons []string      // of the mutations
-	broken  map[string]error
+	id       string
+	host     string
+	pools    map[string]*pool.View    // by uid
+	crews    map[string][]pool.Worker // by the pool's uid
+	ops      map[string]*pool.Operation
+	serial   int
+	held     bool          // operations stay running until released
+	news     chan struct{} // closed and replaced when an operation ends
+	waiting  chan struct{} // holds a token once somebody waits
+	lost     bool          // the next look of a wait fails
+	gate     chan struct{} // mutations of the provider pass only once it is closed; nil is open
+	asked    []string      // every call, as "Method argument"
+	reasons  []string      // of the mutations
+	foreseen api.Plan      // what a dry run tells
+	dryRun   []byte        // the spec of the last dry run
+	broken   map[string]error
 }
 
 // unasked are the calls that the provider makes of no manager.
@@ -152,6 +154,13 @@ func (f *fakeManager) Stop(context.Context) error { return nil }
 
 func (f *fakeManager) Validate(_ context.Context, spec []byte) (pool.Spec, error) {
 	return pool.Decode(spec)
+}
+
+func (f *fakeManager) Plan(_ context.Context, spec []byte) (api.Plan, error) {
+	done, err := f.begin("Plan", "")
+	defer done()
+	f.dryRun = spec
+	return f.foreseen, err
 }
 
 func (f *fakeManager) Pool(_ context.Context, name string) (pool.View, error) {

@@ -60,3 +60,13 @@ func TestAPoolIsImportedByItsIdentity(t *testing.T) {
 	require.Equal(t, []any{"web", "web"}, []any{tf.shown("name"), tf.identified()})
 	require.ErrorContains(t, firstError(tf.imports(&tfprotov6.ImportResourceStateRequest{TypeName: poolType, Identity: identityOf(t, "none")})), "none")
 }
+
+func TestAPoolThatIsGoneIsStillIdentified(t *testing.T) {
+	fake := newFake()
+	tf := newTerraform(t, fake)
+	tf.reaches(web())
+	tf.identity = nil // the state is of a Terraform that knows of no identities
+	fake.forget()
+	require.Empty(t, summaries(tf.refresh()))
+	require.True(t, tf.state.IsNull())
+}

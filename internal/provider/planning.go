@@ -14,7 +14,10 @@ import (
 type planned struct {
 	value    tftypes.Value
 	replaces []string // dotted paths whose change only another pool can have
-	diags    diag.Diagnostics
+	// certain and possible are the least and the most that the change comes to; unknown, the dotted paths that decide it.
+	certain, possible pool.Change
+	unknown           map[string]bool
+	diags             diag.Diagnostics
 }
 
 // planCreation announces a new pool. proposed holds the table's defaults already.
@@ -45,12 +48,12 @@ func planUpdate(prior, proposed tftypes.Value, m memory) planned {
 	if proposed.Equal(prior) { // what most plans of most pools come to
 		values := map[string]tftypes.Value{}
 		newest.attach(proposed, values)
-		return planned{value: withValues(proposed, values), diags: newest.warning(pool.ChangeNone, pool.ChangeNone)}
+		return planned{value: withValues(proposed, values), possible: pool.ChangeNone, diags: newest.warning(pool.ChangeNone, pool.ChangeNone)}
 	}
 	before, after := declare(prior), declare(proposed)
 	certain, possible := pool.ChangeNone, pool.ChangeNone
 	changed := map[string]bool{}
-	var p planned
+	p := planned{unknown: after.unknown}
 	note := func(at string, change pool.Change) {
 		if at == hostPath && !movesHost(prior, after) {
 			return
@@ -74,6 +77,7 @@ func planUpdate(prior, proposed tftypes.Value, m memory) planned {
 			note(f.Path, f.Change)
 		}
 	}
+	p.certain, p.possible = certain, possible
 	values := writtenBefore(prior, proposed, changed)
 	switch {
 	case len(p.replaces) > 0:

@@ -64,7 +64,8 @@ func (r *poolResource) ValidateConfig(_ context.Context, req resource.ValidateCo
 	resp.Diagnostics.Append(faultDiagnostics(pool.Validate(d.spec, d.isUnjudged))...)
 }
 
-// ModifyPlan makes the plan say what the apply will do, without asking the manager.
+// ModifyPlan makes the plan say what the apply will do. It decides that without the manager, which is only asked for
+// the warnings of an update.
 func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	m, diags := recall(ctx, req.Private, "")
 	resp.Diagnostics.Append(diags...)
@@ -72,11 +73,13 @@ func (r *poolResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	switch {
 	case req.Plan.Raw.IsNull():
 		resp.Diagnostics.Append(planDestruction(req.State.Raw, m)...)
+		resp.Diagnostics.Append(warnOfDestruction(req.State.Raw)...)
 		return
 	case req.State.Raw.IsNull():
 		p = planCreation(req.Plan.Raw)
 	default:
 		p = planUpdate(req.State.Raw, req.Plan.Raw, m)
+		resp.Diagnostics.Append(r.foresee(ctx, req.State.Raw, req.Plan.Raw, m, p)...)
 	}
 	resp.Diagnostics.Append(p.diags...)
 	resp.Plan.Raw = p.value

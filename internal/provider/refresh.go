@@ -17,6 +17,7 @@ import (
 // Read takes in what the manager shows. A pool is gone only if the manager that had it says so.
 func (r *poolResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	name := textAt(req.State.Raw, "name")
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, name)...) // wanted of one that is gone, too
 	manager, err := r.reach()
 	if err != nil {
 		resp.Diagnostics.AddError(fmt.Sprintf("Pool %q cannot be read", name), err.Error())
@@ -61,7 +62,6 @@ func (r *poolResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	}
 	resp.State.Raw = observe(t, req.State.Raw, view)
 	m.remember(view)
-	resp.Diagnostics.Append(identify(ctx, resp.Identity, view.Name)...)
 	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 	resp.Diagnostics.Append(unfitWorkers(view)...)
 }

@@ -324,7 +324,8 @@ func TestEveryCallForAPoolExpectsTheManagerThatHasIt(t *testing.T) {
 			err := firstError(act())
 			require.ErrorContains(t, err, "m_second")
 			require.ErrorContains(t, err, "m_first")
-			require.Equal(t, []string{"m_first"}, expected)
+			require.Subset(t, []string{"m_first"}, expected)
+			require.NotEmpty(t, expected)
 		})
 	}
 }
