@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"math/big"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -154,4 +155,15 @@ func truthAt(v tftypes.Value, at string) (b bool) {
 		_ = v.As(&b) // leaves b false for another type
 	}
 	return b
+}
+
+// numberAt is the whole number at a dotted path, 0 if it is null or unknown.
+func numberAt(v tftypes.Value, at string) (n int64) {
+	if v = valueAt(v, at); v.IsKnown() && !v.IsNull() {
+		var f big.Float
+		if v.As(&f) == nil {
+			n, _ = f.Int64()
+		}
+	}
+	return n
 }

@@ -129,5 +129,5 @@ func (p *poolkeeper) Resources(context.Context) []func() resource.Resource {
 }
 
 func (p *poolkeeper) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{newPoolData}
+	return append([]func() datasource.DataSource{newPoolData}, listings...)
 }
