@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -80,21 +81,38 @@ func (c *Client) PoolByUID(ctx context.Context, uid string) (pool.View, error) {
 	return c.Pool(ctx, uid)
 }
 
-// Pools reads page by page, so pools that come or go meanwhile may be in it or not.
+// EachPool reads page by page, so pools that come or go meanwhile may be in it or not.
+func (c *Client) EachPool(ctx context.Context) iter.Seq2[pool.View, error] {
+	return func(yield func(pool.View, error) bool) {
+		query := url.Values{"limit": {strconv.Itoa(pageSize)}}
+		for {
+			page, err := call[api.PoolList](ctx, c, "list the pools", request{method: http.MethodGet, path: "/v1/pools", query: query})
+			if err != nil {
+				yield(pool.View{}, err)
+				return
+			}
+			for _, v := range page.Pools {
+				if !yield(v, nil) {
+					return
+				}
+			}
+			if page.Next == "" || page.Next == query.Get("after") {
+				return
+			}
+			query.Set("after", page.Next)
+		}
+	}
+}
+
 func (c *Client) Pools(ctx context.Context) ([]pool.View, error) {
 	pools := []pool.View{}
-	query := url.Values{"limit": {strconv.Itoa(pageSize)}}
-	for {
-		page, err := call[api.PoolList](ctx, c, "list the pools", request{method: http.MethodGet, path: "/v1/pools", query: query})
+	for v, err := range c.EachPool(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		pools = append(pools, page.Pools...)
-		if page.Next == "" || page.Next == query.Get("after") {
-			return pools, nil
-		}
-		query.Set("after", page.Next)
+		pools = append(pools, v)
 	}
+	return pools, nil
 }
 
 func (c *Client) Create(ctx context.Context, spec pool.Spec, ch Change) (api.Accepted, error) {

@@ -6,6 +6,7 @@ package client
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
@@ -43,6 +44,8 @@ type Manager interface {
 	Pool(ctx context.Context, name string) (pool.View, error)
 	// PoolByUID also finds the tombstone of a destroyed pool. It claims the pool.
 	PoolByUID(ctx context.Context, uid string) (pool.View, error)
+	// EachPool tells the pools by name, page by page; an error ends it. Pools has them all.
+	EachPool(ctx context.Context) iter.Seq2[pool.View, error]
 	Pools(ctx context.Context) ([]pool.View, error)
 	// Create errs with ProblemExists if a pool has the name, unless it is an unclaimed one of the same author and
 	// spec that nobody waits for: that is attached to.

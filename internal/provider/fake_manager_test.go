@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -198,6 +199,20 @@ func (f *fakeManager) Pools(context.Context) (views []pool.View, _ error) {
 		}
 	}
 	return views, nil
+}
+
+func (f *fakeManager) EachPool(ctx context.Context) iter.Seq2[pool.View, error] {
+	return func(yield func(pool.View, error) bool) {
+		views, _ := f.Pools(ctx)
+		slices.SortFunc(views, func(a, b pool.View) int { return strings.Compare(a.Name, b.Name) })
+		for _, v := range views {
+			done, err := f.begin("EachPool", v.Name)
+			done()
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (f *fakeManager) Create(ctx context.Context, spec pool.Spec, c client.Change) (api.Accepted, error) {

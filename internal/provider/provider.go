@@ -6,7 +6,9 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	query "github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -41,7 +43,10 @@ func newProvider(version string, d dial, e environment) func() provider.Provider
 	return func() provider.Provider { return &poolkeeper{version: version, dial: d, environment: e} }
 }
 
-var _ provider.Provider = (*poolkeeper)(nil)
+var (
+	_ provider.ProviderWithListResources = (*poolkeeper)(nil)
+	_ provider.ProviderWithActions       = (*poolkeeper)(nil)
+)
 
 // configuration is the provider's block.
 type configuration struct {
@@ -93,7 +98,7 @@ func (p *poolkeeper) Configure(ctx context.Context, req provider.ConfigureReques
 	if c.reason == "" {
 		c.reason = defaultChangeReason
 	}
-	resp.ResourceData, resp.DataSourceData = c, c
+	resp.ResourceData, resp.DataSourceData, resp.ListResourceData, resp.ActionData = c, c, c, c
 	for name, value := range map[string]types.String{"endpoint": config.Endpoint, "token": config.Token, "data_dir": config.DataDir} {
 		if value.IsUnknown() {
 			c.unknown = name
@@ -128,6 +133,12 @@ func (p *poolkeeper) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{newPoolResource}
 }
 
+func (p *poolkeeper) ListResources(context.Context) []func() query.ListResource {
+	return []func() query.ListResource{newPoolList}
+}
+
 func (p *poolkeeper) DataSources(context.Context) []func() datasource.DataSource {
 	return append([]func() datasource.DataSource{newPoolData}, listings...)
 }
+
+func (p *poolkeeper) Actions(context.Context) []func() action.Action { return actions }

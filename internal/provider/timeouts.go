@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	actiontimeouts "github.com/hashicorp/terraform-plugin-framework-timeouts/action/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	action "github.com/hashicorp/terraform-plugin-framework/action/schema"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -51,6 +53,30 @@ func (timeoutValidator) ValidateString(_ context.Context, req validator.StringRe
 		resp.Diagnostics.AddAttributeError(req.Path, "Invalid timeout",
 			fmt.Sprintf("%s must not be negative; valid: %s", req.ConfigValue, validTimeout))
 	}
+}
+
+// invokeTimeout is the timeout of an action.
+func invokeTimeout(ctx context.Context) action.Attribute {
+	a := actiontimeouts.AttributesWithOpts(ctx, actiontimeouts.Opts{
+		InvokeDescription: "Time to wait for the end, like `10m`. When it has passed, the action ends with an error, and what it began goes on. Left out, it waits until that has ended.",
+	})
+	if object, ok := a.(action.SingleNestedAttribute); ok {
+		if text, ok := object.Attributes["invoke"].(action.StringAttribute); ok {
+			text.Validators = append(text.Validators, timeoutValidator{})
+			object.Attributes["invoke"] = text
+		}
+		object.MarkdownDescription = "How long the action waits."
+		return object
+	}
+	return a
+}
+
+func timeoutOfInvoke(ctx context.Context, from attributeReader) (time.Duration, diag.Diagnostics) {
+	var t actiontimeouts.Value
+	if diags := from.GetAttribute(ctx, path.Root("timeouts"), &t); diags.HasError() {
+		return noTimeout, diags
+	}
+	return t.Invoke(ctx, noTimeout)
 }
 
 // attributeReader is a plan or a state.

@@ -32,8 +32,8 @@ type wait struct {
 	err       error // of outOfReach
 }
 
-// await waits for an operation's outcome, telling Terraform's log how far it is.
-func await(ctx context.Context, m client.Manager, op pool.Operation, timeout time.Duration) wait {
+// await waits for an operation's outcome, telling Terraform's log how far it is, and whoever else wants to know.
+func await(ctx context.Context, m client.Manager, op pool.Operation, timeout time.Duration, also ...func(pool.Operation)) wait {
 	within := ctx
 	if timeout >= 0 {
 		var cancel context.CancelFunc
@@ -46,6 +46,9 @@ func await(ctx context.Context, m client.Manager, op pool.Operation, timeout tim
 			"pool": o.PoolName, "operation": o.ID, "kind": o.Kind, "phase": o.Phase, "reason": o.Reason,
 			"waited": time.Since(began).Round(time.Second).String(),
 		})
+		for _, tell := range also {
+			tell(o)
+		}
 	})
 	w := wait{operation: newest, timeout: timeout, err: err}
 	if w.operation.Phase == "" {

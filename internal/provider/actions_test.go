@@ -1,0 +1,145 @@
+package provider
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
+
+// invoke invokes an action as Terraform does, and returns what it told.
+func (tf *core) invoke(name string, config object) (progress []string, diagnostics []*tfprotov6.Diagnostic) {
+	tf.t.Helper()
+	typ := tf.schema.ActionSchemas["poolkeeper_"+name].Schema.ValueType()
+	server, ok := tf.server.(tfprotov6.ProviderServerWithActions)
+	require.True(tf.t, ok)
+	stream, err := server.InvokeAction(tf.t.Context(), &tfprotov6.InvokeActionRequest{
+		ActionType: "poolkeeper_" + name, Config: tf.dynamic(typ, value(tf.t, typ, config)),
+	})
+	require.NoError(tf.t, err)
+	for event := range stream.Events {
+		switch e := event.Type.(type) {
+		case tfprotov6.ProgressInvokeActionEventType:
+			progress = append(progress, e.Message)
+		case tfprotov6.CompletedInvokeActionEventType:
+			diagnostics = e.Diagnostics
+		}
+	}
+	return progress, diagnostics
+}
+
+func TestAccActionsAreDoneWhenTheyEnd(t *testing.T) {
+	manager := newManager(t)
+	tf := newTerraform(t, manager)
+	tf.reaches(object{"name": "web", "size": 2, "worker": object{"command": list{"sleep", "3600"}}})
+	living := func() (ids []string) {
+		workers, err := manager.Workers(t.Context(), "web")
+		require.NoError(t, err)
+		for _, w := range workers {
+			if !w.State.Ended() {
+				ids = append(ids, w.ID)
+			}
+		}
+		return ids
+	}
+	view := func() pool.View {
+		v, err := manager.Pool(t.Context(), "web")
+		require.NoError(t, err)
+		return v
+	}
+	invoked := func(name string, config object) []string {
+		progress, diagnostics := tf.invoke(name, overlaid(object{"name": "web"}, config))
+		require.Empty(t, summaries(diagnostics))
+		return progress
+	}
+
+	before := living()
+	progress := invoked("rolling_restart", nil)
+	require.NotEmpty(t, progress)
+	require.Contains(t, progress[0], "(restart) is running")
+	require.Len(t, living(), 2)
+	for _, id := range before {
+		require.NotContains(t, living(), id)
+	}
+
+	invoked("pause", nil)
+	require.True(t, view().Paused)
+	invoked("resume", nil)
+	require.False(t, view().Paused)
+
+	chosen := living()[0]
+	invoked("drain_worker", object{"worker_id": chosen})
+	require.NotContains(t, living(), chosen)
+	require.Len(t, living(), 2, "another has taken its place")
+	invoked("drain_worker", object{"worker_id": living()[0], "replace": false})
+	require.Equal(t, int64(1), *view().Spec.Size)
+	require.Empty(t, summaries(tf.refresh()))
+	require.Equal(t, int64(1), tf.shown("size"), "which is drift")
+
+	config := object{"name": "web", "size": 1, "worker": object{"command": list{"sleep", "3601"}}, "update": object{"canary": object{"promote": "manual"}}}
+	diagnostics := tf.apply(tf.plan(config))
+	require.NoError(t, firstError(diagnostics))
+	require.Contains(t, summaries(diagnostics)[0], "a canary waits for promotion")
+	invoked("promote", nil)
+	require.Equal(t, pool.OperationSucceeded, view().Status.Operation.Phase)
+
+	for name, row := range map[string]struct {
+		action   string
+		config   object
+		expected string
+	}{
+		"no pool":    {"rolling_restart", object{"name": "none"}, "there is no pool \"none\""},
+		"no rollout": {"promote", object{"name": "web"}, "rollout"},
+		"no worker":  {"drain_worker", object{"name": "web", "worker_id": "w_none"}, "w_none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, diagnostics := tf.invoke(row.action, row.config)
+			require.ErrorContains(t, firstError(diagnostics), row.expected)
+		})
+	}
+}
+
+func TestAnActionThatIsNotWaitedForAnyMoreGoesOnAndIsNamed(t *testing.T) {
+	for name, row := range map[string]struct {
+		timeouts any
+		stop     func(tf *core, fake *fakeManager)
+		expected string
+	}{
+		"the timeout passes": {object{"invoke": "50ms"}, nil, "timeout of 50ms passed"},
+		"Terraform is told to stop": {nil, func(tf *core, _ *fakeManager) {
+			_, err := tf.server.StopProvider(context.Background(), &tfprotov6.StopProviderRequest{})
+			require.NoError(tf.t, err)
+		}, "told to stop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := newFake()
+			tf := newTerraform(t, fake)
+			tf.reaches(web())
+			release := fake.hold()
+			defer release()
+			ended := make(chan []*tfprotov6.Diagnostic)
+			go func() {
+				_, diagnostics := tf.invoke("rolling_restart", object{"name": "web", "timeouts": row.timeouts})
+				ended <- diagnostics
+			}()
+			if row.stop != nil {
+				fake.awaited(t)
+				row.stop(tf, fake)
+			}
+			select {
+			case diagnostics := <-ended:
+				err := firstError(diagnostics)
+				require.ErrorContains(t, err, row.expected)
+				operation := fake.pools[tf.shown("id").(string)].OperationID
+				require.ErrorContains(t, err, "Operation "+operation+" goes on without it.")
+				require.Equal(t, pool.OperationRunning, fake.ops[operation].Phase)
+			case <-time.After(time.Minute):
+				t.Fatal("the action does not end")
+			}
+		})
+	}
+}
