@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,7 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v4"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 var formats = []string{"table", "json", "yaml"}
@@ -75,35 +75,13 @@ func writeJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
-// writeYAML writes the value's JSON as YAML: the same names, the same order.
 func writeYAML(w io.Writer, value any) error {
-	var asJSON bytes.Buffer
-	if err := writeJSON(&asJSON, value); err != nil {
+	document, err := pool.YAML(value)
+	if err != nil {
 		return err
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(asJSON.Bytes(), &document); err != nil {
-		return err
-	}
-	block(&document)
-	encoder := yaml.NewEncoder(w)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(&document); err != nil {
-		return err
-	}
-	return encoder.Close()
-}
-
-// block forgets that a node was written as JSON. The tags stay, so a text that looks like a number is
-// still quoted.
-func block(n *yaml.Node) {
-	n.Style = 0
-	if (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode) && len(n.Content) == 0 {
-		n.Style = yaml.FlowStyle
-	}
-	for _, c := range n.Content {
-		block(c)
-	}
+	_, err = w.Write(document)
+	return err
 }
 
 // note tells a person how things are going, beside the output.

@@ -160,7 +160,7 @@ func jsonValue(v tftypes.Value) any {
 		return json.Number(number.Text('f', -1))
 	case t.Is(tftypes.Bool):
 		return as[bool](v)
-	case t.Is(tftypes.List{}):
+	case t.Is(tftypes.List{}), t.Is(tftypes.Tuple{}), t.Is(tftypes.Set{}):
 		values := []any{}
 		for _, item := range as[[]tftypes.Value](v) {
 			values = append(values, jsonValue(item))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/function"
 	query "github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
@@ -46,6 +47,7 @@ func newProvider(version string, d dial, e environment) func() provider.Provider
 var (
 	_ provider.ProviderWithListResources = (*poolkeeper)(nil)
 	_ provider.ProviderWithActions       = (*poolkeeper)(nil)
+	_ provider.ProviderWithFunctions     = (*poolkeeper)(nil)
 )
 
 // configuration is the provider's block.
@@ -139,6 +141,10 @@ func (p *poolkeeper) ListResources(context.Context) []func() query.ListResource 
 
 func (p *poolkeeper) DataSources(context.Context) []func() datasource.DataSource {
 	return append([]func() datasource.DataSource{newPoolData}, listings...)
+}
+
+func (p *poolkeeper) Functions(context.Context) []func() function.Function {
+	return []func() function.Function{newPoolFromYAML, newPoolToYAML}
 }
 
 func (p *poolkeeper) Actions(context.Context) []func() action.Action { return actions }
