@@ -42,7 +42,10 @@ func (m *Manager) expireLeases(ctx context.Context) {
 			return
 		}
 		next, err := m.expireDue(ctx)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
 			m.config.Logger.Error("cannot end the leases that are due; trying again", "error", err)
 			next = m.config.Now().Add(retryAfter)
 		}

@@ -336,6 +336,43 @@ func TestWhoeverIsChosenToGoGoes(t *testing.T) {
 	})
 }
 
+// The size may be reached before the chosen worker has gone, without it.
+func TestWhoeverIsChosenGoesAlsoWhenTheSizeIsReachedOtherwise(t *testing.T) {
+	closed := func(s *pool.Spec) {
+		s.Update.Windows = []pool.Window{{Cron: "0 3 1 6 *", Duration: pool.Duration(time.Hour), TimeZone: "UTC"}}
+	}
+	for name, c := range map[string]struct {
+		newest    pool.Spec // when it is chosen
+		meanwhile func(s *stage, another string)
+		size      int
+	}{
+		"another has failed":        {spec(3), func(s *stage, another string) { s.world.crash(another) }, 2},
+		"the size was raised again": {spec(3), func(s *stage, _ string) { s.change(spec(3)) }, 3},
+		"another has failed, and a rollout waits for its window": {
+			spec(3, closed, command("serve", "v2")), func(s *stage, another string) { s.world.crash(another) }, 2,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *stage) {
+				s.created(spec(3))
+				s.change(c.newest)
+				before := ids(s.living("web"))
+				_, err := s.m.Pause(t.Context(), asChange, "web", true)
+				require.NoError(t, err)
+				done, err := s.m.DrainWorker(t.Context(), asChange, "web", before[1], false)
+				require.NoError(t, err)
+				c.meanwhile(s, before[0])
+				_, err = s.m.Pause(t.Context(), asChange, "web", false)
+				require.NoError(t, err)
+				s.succeeds(done)
+				require.NotContains(t, s.world.running(), before[1])
+				s.pass(time.Minute)
+				require.Len(t, s.world.running(), c.size)
+			})
+		})
+	}
+}
+
 func TestOneWorkerIsDrainedByHand(t *testing.T) {
 	t.Run("and replaced, its successor first", func(t *testing.T) {
 		play(t, func(t *testing.T, s *stage) {

@@ -44,7 +44,8 @@ func (p *planning) leftOf(o pool.Operation, remaining int) int {
 	case p.held && o.Kind != pool.OperationDrain && (p.rollout.operation == nil || p.rollout.operation.ID != o.ID):
 		there := p.number(func(i int) bool { return p.available(i) && p.staying(i) })
 		tooMany := p.number(p.staying) - p.desired
-		return max(p.desired-there, 0) + max(tooMany, 0) + p.number(p.leaving)
+		chosen := p.number(func(i int) bool { return p.Workers[i].ID == o.WorkerID && o.WorkerID != "" && !p.leaving(i) })
+		return max(p.desired-there, 0) + max(tooMany, chosen) + p.number(p.leaving)
 	}
 	return remaining
 }

@@ -129,7 +129,7 @@ func (p *planning) waits(o pool.Operation) bool {
 		return false
 	}
 	if r.operation.ID != o.ID {
-		return o.Kind == pool.OperationDrain && !p.another() // of a worker that goes with the others
+		return o.WorkerID != "" && !p.another() // of a worker that goes with the others
 	}
 	return p.Pool.Spec.Update.Canary == nil || o.Promoted ||
 		p.number(func(i int) bool { return !p.stale[i] && p.available(i) }) >= r.limit
@@ -139,7 +139,7 @@ func (p *planning) waits(o pool.Operation) bool {
 func worn(world *World, w *pool.Worker) string {
 	limits := world.Pool.Spec.WorkerLimits
 	asked := slices.ContainsFunc(world.Operations, func(o pool.Operation) bool {
-		return o.Kind == pool.OperationDrain && o.WorkerID == w.ID
+		return o.WorkerID != "" && o.WorkerID == w.ID
 	})
 	switch {
 	case asked:
