@@ -1,8 +1,8 @@
 package simulation
 
 import (
-	"maps"
 	"slices"
+	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -35,14 +35,13 @@ func workers(doctor func(*pool.Worker)) func(planner.World) planner.Result {
 	})
 }
 
-// drains has the planner see other contracts.
-func drains(doctor func(*pool.Drain)) func(planner.World) planner.Result {
-	return worlds(func(w *planner.World) {
-		doctor(&w.Pool.Spec.Drain)
-		w.Contracts = maps.Clone(w.Contracts)
-		for hash, spec := range w.Contracts {
-			doctor(&spec.Drain)
-			w.Contracts[hash] = spec
+// stops has draining workers stopped for which match holds.
+func stops(match func(w pool.Worker, now time.Time) bool) func(planner.World) planner.Result {
+	return decisions(func(w planner.World, r *planner.Result) {
+		for _, worker := range w.Workers {
+			if worker.State == pool.WorkerDraining && match(worker, w.Now) {
+				r.Actions = []planner.Action{{Kind: planner.Stop, WorkerID: worker.ID, Cause: worker.DrainCause, Revokes: true, Reason: "why wait"}}
+			}
 		}
 	})
 }

@@ -79,7 +79,7 @@ type industrious struct{ *connection }
 func (i *industrious) Launch(ctx context.Context, l runtime.Launch) (pool.Instance, error) {
 	made, err := i.connection.Launch(ctx, l)
 	if worker := i.world().instances[l.WorkerID]; err == nil && worker != nil {
-		worker.worksTill = time.Now().Add(time.Hour)
+		worker.worksTill = time.Now().Add(100 * time.Second)
 	}
 	return made, err
 }

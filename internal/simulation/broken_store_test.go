@@ -75,6 +75,19 @@ func (g *generous) Room(poolUID, _ string) (pool.Worker, error) {
 	return pool.Worker{}, errors.Join(err, store.ErrNotFound)
 }
 
+// unguarded has room on cordoned workers before others.
+type unguarded struct{ store.Writer }
+
+func (u *unguarded) Room(poolUID, templateHash string) (pool.Worker, error) {
+	living, err := u.Workers(poolUID)
+	for _, w := range living {
+		if w.Cordoned && w.State == pool.WorkerReady && w.Health == pool.Healthy && !w.Spent && w.Leased < int(w.Slots) {
+			return w, err
+		}
+	}
+	return u.Writer.Room(poolUID, templateHash)
+}
+
 // unfair turns the queue round.
 type unfair struct{ store.Writer }
 

@@ -33,8 +33,16 @@ func signalsAtTheStart(d pool.Drain) bool { return d.SignalAt == pool.SignalStar
 func leased(_ *run, m moment, w pool.Worker) bool { return len(m.before.heldOn(w.ID)) > 0 }
 func employed(r *run, m moment, w pool.Worker) bool {
 	i := r.world.instances[w.ID]
-	return i != nil && i.found.Instance.PID == w.Instance.PID && i.works() && m.all(w, countsJobs)
+	return !w.ReadyAt.IsZero() && i != nil && i.found.Instance.PID == w.Instance.PID && i.works() && m.all(w, countsJobs)
 }
+
+// extended says that a worker has work for which it was given more time.
+func extended(r *run, m moment, w pool.Worker) bool {
+	return !w.ExtendedTo.IsZero() && (leased(r, m, w) || employed(r, m, w))
+}
+
+// drainOver is when a worker's drain is over, busy or not.
+func drainOver(w pool.Worker) time.Time { return later(w.DrainBy, w.ExtendedTo) }
 
 // cutOff finds a worker that is stopped although it is busy and its drain is not over, if nobody forces it. One
 // that must not time out is never over.
@@ -46,8 +54,8 @@ func cutOff(busy func(*run, moment, pool.Worker) bool) func(*run, moment) string
 				m.before.forced(m.poolUID) || !m.all(w, signalsAtTheEnd) {
 				continue
 			}
-			if w.DrainBy.IsZero() || w.StoppingAt.Before(w.DrainBy) || m.all(w, mustNotTimeOut) {
-				return fmt.Sprintf("%s is stopped at %s although it is busy, and its drain is over at %s", w.ID, w.StoppingAt, w.DrainBy)
+			if w.DrainBy.IsZero() || w.StoppingAt.Before(drainOver(w)) || m.all(w, mustNotTimeOut) {
+				return fmt.Sprintf("%s is stopped at %s although it is busy, and its drain is over at %s", w.ID, w.StoppingAt, drainOver(w))
 			}
 		}
 		return ""
@@ -63,8 +71,8 @@ func finishing(r *run, m moment) (w pool.Worker, yes bool) {
 
 // killedAtWork finds a worker that is killed at its work before its drain is over.
 func killedAtWork(r *run, m moment) string {
-	if w, yes := finishing(r, m); yes && (time.Now().Before(w.DrainBy) || m.all(w, mustNotTimeOut)) {
-		return fmt.Sprintf("%s is killed although it is busy, and its drain is over at %s", w.ID, w.DrainBy)
+	if w, yes := finishing(r, m); yes && (time.Now().Before(drainOver(w)) || m.all(w, mustNotTimeOut)) {
+		return fmt.Sprintf("%s is killed although it is busy, and its drain is over at %s", w.ID, drainOver(w))
 	}
 	return ""
 }

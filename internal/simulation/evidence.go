@@ -28,6 +28,7 @@ type moment struct {
 	request       *request
 	accepted      lifecycle.Accepted
 	lease         api.LeaseView         // answer: to a scheduler
+	worker        pool.Worker           // answer: to who marks one
 	marks         map[string]pool.Marks // commit: of the pool's workers, as the store has them
 	err           error
 }

@@ -47,7 +47,7 @@ func (j *journal) Update(ctx context.Context, change func(store.Writer) error) e
 	run := j.life.run
 	var e *entry
 	err := j.real.Update(ctx, func(tx store.Writer) error {
-		e = &entry{Writer: tx, books: run.books.clone()}
+		e = &entry{Writer: tx, books: run.books.clone(), began: run.story.began}
 		if err := change(e); err != nil {
 			return err
 		}
@@ -77,6 +77,7 @@ type entry struct {
 	poolUID string // of the pool that it changes
 	workers []pool.Worker
 	noted   []string
+	began   time.Time             // when the story did
 	marks   map[string]pool.Marks // as the store has them, of the pool's workers
 }
 
@@ -192,6 +193,22 @@ func (e *entry) Spend(workerID string) error {
 	w.Spent = true
 	e.books.workers[workerID] = w
 	return e.Writer.Spend(workerID)
+}
+
+func (e *entry) Cordon(workerID string, yes bool) error {
+	w := e.books.workers[workerID]
+	w.Cordoned = yes
+	e.books.workers[workerID] = w
+	e.note("%s cordoned: %t", workerID, yes)
+	return e.Writer.Cordon(workerID, yes)
+}
+
+func (e *entry) ExtendDrain(workerID string, to time.Time) error {
+	w := e.books.workers[workerID]
+	w.ExtendedTo = to.UTC().Truncate(time.Microsecond)
+	e.books.workers[workerID] = w
+	e.note("%s may drain until %s", workerID, to.Sub(e.began))
+	return e.Writer.ExtendDrain(workerID, to)
 }
 
 func (e *entry) PutIdempotentReply(r store.IdempotentReply) error {

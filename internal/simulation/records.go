@@ -82,6 +82,9 @@ func unrecordedAnswer(_ *run, m moment) string {
 	if m.request.claim != nil {
 		return unrecordedLease(m)
 	}
+	if m.request.mark != nil {
+		return unrecordedMark(m)
+	}
 	o, known := m.after.operations[m.accepted.Operation.ID]
 	p := m.after.pools[m.accepted.Pool.UID]
 	switch {

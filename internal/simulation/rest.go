@@ -35,6 +35,15 @@ func (r *run) unrest() string {
 	return r.story.named(strings.Join(unrest, "; "))
 }
 
+// disquiet is which promise an end without rest breaks, and how.
+func (r *run) disquiet() (promise, text string) {
+	unrest, leak := r.unrest(), r.leak()
+	if leak != "" {
+		return leaks, strings.TrimPrefix(unrest+"; "+leak, "; ")
+	}
+	return rests, unrest
+}
+
 // unrestOf says what of a pool is not as it is wanted.
 func (b *books) unrestOf(p pool.Pool, now time.Time) string {
 	running, living := b.running(p.UID), b.living(p.UID)

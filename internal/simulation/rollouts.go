@@ -109,7 +109,7 @@ func hasty(_ *run, m moment) string {
 			launched = w.ID
 			fallthrough
 		case newest && !w.State.Leaving():
-			if !replaced[w.ID] && !worn(b, w) { // its successor counts
+			if !replaced[w.ID] && !worn(b, w) && !m.before.chosen(w) { // its successor counts
 				fresh++
 			}
 		case !newest && before.State != "" && !before.State.Leaving():

@@ -40,12 +40,14 @@ func always(weight int) func(mood) int { return func(mood) int { return weight }
 var deeds = []deed{
 	{"let a call go on", always(100), (*run).letGo},
 	{"tell an end", always(25), (*run).tellEnd},
-	{"ask something", always(10), (*run).ask},
-	{"ask for leases", always(10), (*run).askForLeases},
+	{"ask something", always(10), asks(wishes)},
+	{"ask for leases", always(20), asks(claims)},
+	{"ask something of one worker", always(10), asks(singles)},
+	{"ask for more time", always(6), asks(reprieves)},
 	{"let time pass", always(35), (*run).passTime},
 	{"end a worker", func(m mood) int { return m.world }, (*run).endWorker},
 	{"make a worker sick or well", func(m mood) int { return m.world }, (*run).sicken},
-	{"give a worker a job", always(10), (*run).employ},
+	{"give a worker a job", always(25), (*run).employ},
 	{"break or mend the host", func(m mood) int { return m.world / 4 }, (*run).breakHost},
 	{"crash", func(m mood) int { return m.crash }, (*run).crash},
 	{"restart in peace", func(m mood) int { return (m.crash + 1) / 3 }, (*run).restart},
@@ -280,11 +282,8 @@ func (r *run) settle() {
 	began := time.Now()
 	for n := 0; !r.over() && (!r.rests() || r.attend()); n++ {
 		if n == restSteps || time.Since(began) > restWithin {
-			if unrest := r.unrest(); unrest != "" {
-				r.breach(rests, "after %d steps and %s: %s", n, time.Since(began), unrest)
-			} else {
-				r.breach(leaks, "after %d steps and %s: %s", n, time.Since(began), r.leak())
-			}
+			promise, text := r.disquiet()
+			r.breach(promise, "after %d steps and %s: %s", n, time.Since(began), text)
 			return
 		}
 		r.step(func() {

@@ -31,9 +31,10 @@ type request struct {
 	// never says why it must not be accepted; empty if it may be.
 	never string
 	looks bool // it changes nothing, and its key is not used
-	// One of the two asks, for a change or for a lease.
+	// One of the three asks, for a change, for a lease, or for a mark of a worker.
 	ask   func(context.Context, *lifecycle.Manager, lifecycle.Request) (lifecycle.Accepted, error)
 	claim func(context.Context, *lifecycle.Manager, lifecycle.Request) (api.LeaseView, error)
+	mark  func(context.Context, *lifecycle.Manager, lifecycle.Request) (pool.Worker, error)
 }
 
 // wish is one kind of thing that users ask for.
@@ -249,20 +250,9 @@ func destroy(p pool.Pool, force bool) *request {
 
 var authors = []string{"user:ann", "user:bob"}
 
-// ask has one of the users ask for something.
-func (r *run) ask() bool {
-	if !r.life.ready() {
-		return false
-	}
-	return r.wishFor(wishes)
-}
-
-// askForLeases has one of the schedulers ask for something.
-func (r *run) askForLeases() bool {
-	if !r.life.ready() {
-		return false
-	}
-	return r.wishFor(claims)
+// asks has somebody ask for one of some things, where a manager serves.
+func asks(wishes []wish) func(*run) bool {
+	return func(r *run) bool { return r.life.ready() && r.wishFor(wishes) }
 }
 
 // wishFor has one of the wishes asked for.
@@ -303,9 +293,12 @@ func (r *run) send(q *request) {
 	ctx := context.WithValue(context.Background(), callerKey{}, who)
 	l.users.Go(func() {
 		m := moment{kind: answer, request: q}
-		if q.claim != nil {
+		switch {
+		case q.claim != nil:
 			m.lease, m.err = q.claim(ctx, l.manager, q.by)
-		} else {
+		case q.mark != nil:
+			m.worker, m.err = q.mark(ctx, l.manager, q.by)
+		default:
 			m.accepted, m.err = q.ask(ctx, l.manager, q.by)
 			m.poolUID = m.accepted.Pool.UID
 		}
@@ -325,6 +318,8 @@ func (r *run) hear(who string, m moment) {
 		r.story.tell(who, "  fails: %v", m.err)
 	case m.request.claim != nil:
 		r.story.tell(who, "  is answered: %s %s %s", m.lease.ID, m.lease.State, m.lease.WorkerID)
+	case m.request.mark != nil:
+		r.story.tell(who, "  is answered: %s %s", m.worker.ID, m.worker.State)
 	default:
 		r.story.tell(who, "  is answered: %s %s", m.accepted.Operation.ID, m.accepted.Operation.Phase)
 	}

@@ -137,7 +137,7 @@ func causeless(_ *run, m moment) string {
 		shown := map[pool.DrainCause]bool{
 			pool.DrainDestroy: c.pool.Desired() == 0,
 			pool.DrainScaleIn: staying > c.pool.Desired(),
-			pool.DrainRollout: w.TemplateHash != c.pool.Target() || w.TemplateHash != m.before.pools[m.poolUID].Target() || worn(c.pool, w),
+			pool.DrainRollout: w.TemplateHash != c.pool.Target() || w.TemplateHash != m.before.pools[m.poolUID].Target() || worn(c.pool, w) || m.before.chosen(w),
 			pool.DrainReplace: w.Health == pool.Unhealthy || w.ReadyAt.IsZero() || succeeded,
 		}
 		if c.leaves() && !shown[w.DrainCause] {
