@@ -71,7 +71,7 @@ func finishing(r *run, m moment) (w pool.Worker, yes bool) {
 
 // killedAtWork finds a worker that is killed at its work before its drain is over.
 func killedAtWork(r *run, m moment) string {
-	if w, yes := finishing(r, m); yes && (time.Now().Before(drainOver(w)) || m.all(w, mustNotTimeOut)) {
+	if w, yes := finishing(r, m); yes && (r.now().Before(drainOver(w)) || m.all(w, mustNotTimeOut)) {
 		return fmt.Sprintf("%s is killed although it is busy, and its drain is over at %s", w.ID, drainOver(w))
 	}
 	return ""

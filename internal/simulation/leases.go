@@ -155,10 +155,10 @@ func miscounted(_ *run, m moment) string {
 }
 
 // unrecordedLease finds a lease that was answered and is not on record as it was.
-func unrecordedLease(m moment) string {
+func unrecordedLease(r *run, m moment) string {
 	l, known := m.after.leases[m.lease.ID]
 	switch {
-	case !known && time.Since(m.lease.CreatedAt) < time.Hour: // later it may be forgotten
+	case !known && r.now().Sub(m.lease.CreatedAt) < time.Hour: // later it may be forgotten
 		return fmt.Sprintf("%s was answered %q, which is not on record", m.request.what, m.lease.ID)
 	case known && m.lease.State == pool.LeaseHeld && (l.State == pool.LeaseWaiting || l.WorkerID != m.lease.WorkerID):
 		return fmt.Sprintf("%s was answered with a slot of %s, and is on record as %s on %q", l.ID, m.lease.WorkerID, l.State, l.WorkerID)

@@ -24,6 +24,7 @@ type life struct {
 	users   sync.WaitGroup
 	dead    bool // the gate's to read and write
 	began   time.Time
+	wall    func() time.Time // what the machine's clock says
 }
 
 // begin starts a manager, which goes through the gate. What the one before has recorded must be there.
@@ -37,7 +38,7 @@ func (r *run) begin() {
 		r.store = r.mutation.kept(r, real)
 		r.audit()
 	}
-	l := &life{run: r, opened: make(chan struct{}), began: time.Now()}
+	l := &life{run: r, opened: make(chan struct{}), wall: r.wall(), began: r.now()}
 	l.runtime = &connection{life: l, ended: make(chan runtime.Ended, 1<<12)}
 	r.life, r.world.notices = l, nil
 	r.story.tell("manager", "starts")
@@ -53,7 +54,11 @@ func (r *run) begin() {
 			Hook:    l.runtime.hook,
 			Jobs:    l.runtime.jobs,
 			Random:  func() float64 { return 0.5 },
-			Plan:    func(w planner.World) planner.Result { return r.mutation.planned(w) },
+			Now:     l.wall,
+			Plan: func(w planner.World) planner.Result {
+				r.learnTime(w.Now)
+				return r.mutation.planned(w)
+			},
 		})
 	}()
 }

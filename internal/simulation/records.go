@@ -75,12 +75,12 @@ func rewritten(_ *run, m moment) string {
 }
 
 // unrecordedAnswer finds an accepted change that is not in the records, or by somebody else.
-func unrecordedAnswer(_ *run, m moment) string {
+func unrecordedAnswer(r *run, m moment) string {
 	if m.err != nil {
 		return ""
 	}
 	if m.request.claim != nil {
-		return unrecordedLease(m)
+		return unrecordedLease(r, m)
 	}
 	if m.request.mark != nil {
 		return unrecordedMark(m)

@@ -28,7 +28,7 @@ func (r *run) unrest() string {
 		unrest = append(unrest, fmt.Sprintf("%s is %s", l.ID, l.State))
 	}
 	for _, uid := range r.books.poolUIDs() {
-		if text := r.books.unrestOf(r.books.pools[uid], time.Now()); text != "" {
+		if text := r.books.unrestOf(r.books.pools[uid], r.now()); text != "" {
 			unrest = append(unrest, text)
 		}
 	}

@@ -88,7 +88,7 @@ func misled(_ *run, m moment) string {
 }
 
 // hasty finds new workers beside the canary, before the rest is to follow it.
-func hasty(_ *run, m moment) string {
+func hasty(r *run, m moment) string {
 	b, a := m.before.pools[m.poolUID], m.after.pools[m.poolUID]
 	canary, good := b.Spec.Update.Canary, m.before.baseline(b)
 	if canary == nil || b.Phase != pool.PhaseLive || a.Phase != pool.PhaseLive || good == "" || good == b.Target() {
@@ -109,7 +109,7 @@ func hasty(_ *run, m moment) string {
 			launched = w.ID
 			fallthrough
 		case newest && !w.State.Leaving():
-			if !replaced[w.ID] && !worn(b, w) && !m.before.chosen(w) { // its successor counts
+			if !replaced[w.ID] && !worn(b, w, r.now()) && !m.before.chosen(w) { // its successor counts
 				fresh++
 			}
 		case !newest && before.State != "" && !before.State.Leaving():

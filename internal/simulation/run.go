@@ -42,8 +42,9 @@ type run struct {
 	moments  []moment // what has happened since the last step
 	breaches []Breach
 
-	mu  sync.Mutex
-	ids map[string]int
+	mu    sync.Mutex
+	ids   map[string]int
+	ahead time.Duration // how far managers' time is ahead of the story's
 }
 
 // Run tells the story of a seed. With a mutation something is broken on purpose.

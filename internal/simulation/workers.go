@@ -117,7 +117,7 @@ func closedAlive(r *run, m moment) string {
 }
 
 // causeless finds a worker that leaves for a reason that is none.
-func causeless(_ *run, m moment) string {
+func causeless(r *run, m moment) string {
 	staying := 0
 	for _, w := range m.after.living(m.poolUID) {
 		if !w.State.Leaving() {
@@ -137,7 +137,7 @@ func causeless(_ *run, m moment) string {
 		shown := map[pool.DrainCause]bool{
 			pool.DrainDestroy: c.pool.Desired() == 0,
 			pool.DrainScaleIn: staying > c.pool.Desired(),
-			pool.DrainRollout: w.TemplateHash != c.pool.Target() || w.TemplateHash != m.before.pools[m.poolUID].Target() || worn(c.pool, w) || m.before.chosen(w),
+			pool.DrainRollout: w.TemplateHash != c.pool.Target() || w.TemplateHash != m.before.pools[m.poolUID].Target() || worn(c.pool, w, r.now()) || m.before.chosen(w),
 			pool.DrainReplace: w.Health == pool.Unhealthy || w.ReadyAt.IsZero() || succeeded,
 		}
 		if c.leaves() && !shown[w.DrainCause] {
@@ -148,10 +148,10 @@ func causeless(_ *run, m moment) string {
 }
 
 // worn says that a worker has reached one of the limits of its life.
-func worn(p pool.Pool, w pool.Worker) bool {
+func worn(p pool.Pool, w pool.Worker, now time.Time) bool {
 	limits := p.Spec.WorkerLimits
 	return w.Spent || limits.MaxLeases != nil && w.Leases >= *limits.MaxLeases ||
-		limits.MaxAge != nil && !w.StartedAt.IsZero() && time.Since(w.StartedAt) >= limits.MaxAge.Std()
+		limits.MaxAge != nil && !w.StartedAt.IsZero() && now.Sub(w.StartedAt) >= limits.MaxAge.Std()
 }
 
 // taken is the worker as it would be if it did not leave.
