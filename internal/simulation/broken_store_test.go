@@ -221,6 +221,21 @@ func (f *forgetful) Update(ctx context.Context, change func(store.Writer) error)
 	return err
 }
 
+// denier is a store that says of updates which record new workers that they were not made.
+type denier struct{ store.Store }
+
+func (d *denier) Update(ctx context.Context, change func(store.Writer) error) error {
+	launches := false
+	err := d.Store.Update(ctx, func(tx store.Writer) error {
+		launches = false
+		return change(&scribe{Writer: tx, worker: func(w *pool.Worker) { launches = launches || w.State == pool.WorkerPending }})
+	})
+	if err == nil && launches {
+		return errTrouble
+	}
+	return err
+}
+
 // obliging is a store that shows users pools as they were one change ago.
 type obliging struct{ store.Store }
 

@@ -2,12 +2,11 @@ package simulation
 
 import "time"
 
-// clockSteps are by how much the machine's clock is set ahead between two lives of a manager.
-var clockSteps = []time.Duration{2 * time.Minute, 40 * time.Minute, 5 * time.Hour}
-
-// setBack says that the clock is set back as well, by as much: managers must not begin before the newest time
-// that they have on record.
-const setBack = false
+// clockSteps are by how much the machine's clock is set between two lives of a manager, which must not begin before
+// the newest time on record.
+var clockSteps = []time.Duration{
+	2 * time.Minute, 40 * time.Minute, 5 * time.Hour, -2 * time.Minute, -40 * time.Minute, -5 * time.Hour,
+}
 
 // wall is the machine's clock for the next manager; it is set, now and then, before that starts.
 func (r *run) wall() func() time.Time {
@@ -15,9 +14,6 @@ func (r *run) wall() func() time.Time {
 	defer r.mu.Unlock()
 	if !r.calm && r.steps > 0 && r.rand.IntN(4) == 0 {
 		step := pick(r, clockSteps...)
-		if setBack && r.rand.IntN(2) == 0 {
-			step = -step
-		}
 		r.ahead += step
 		r.story.tell("world", "the clock is set by %s", step)
 	}

@@ -152,6 +152,10 @@ var mutations = []Mutation{
 		plans: worlds(func(w *planner.World) { w.Pool.Spec.Update.MaxSurge = pool.Amount{Value: 3} }),
 	},
 	{
+		Name: "an update is made and said to have failed", Promise: "launches stay within size, surge and one replacement",
+		writes: func(s store.Store) store.Store { return &denier{s} },
+	},
+	{
 		Name: "a worker is launched under another id", Promise: "a worker is launched once, after its record",
 		runs: func(c *connection) runtime.Runtime { return &misguided{c, (*misguided).launchAnother} },
 	},

@@ -21,12 +21,12 @@ var singles = []wish{
 
 // reprieves are what users ask for of draining workers, which are few.
 var reprieves = []wish{
-	{"more time", 20, ofWorker(all(draining, pressed), prolong)},
-	{"more time once more", 1, ofWorker(draining, prolong)},
+	{"more time", 20, ofWorker(all(leaving, pressed), prolong)},
+	{"more time once more", 1, ofWorker(leaving, prolong)},
 }
 
 func serving(w pool.Worker) bool  { return w.State == pool.WorkerReady }
-func draining(w pool.Worker) bool { return w.State == pool.WorkerDraining }
+func leaving(w pool.Worker) bool  { return w.State.Leaving() }
 func pressed(w pool.Worker) bool  { return w.ExtendedTo.IsZero() }
 func atWork(w pool.Worker) bool   { return w.Leased > 0 }
 func cordoned(w pool.Worker) bool { return w.Cordoned }

@@ -41,10 +41,11 @@ type Store interface {
 	// must not call View or Update, and must not keep the Reader.
 	View(ctx context.Context, read func(Reader) error) error
 	// Update runs change in one transaction and returns when it is durable. An error of change, or a
-	// failure to commit, undoes all of it. Concurrent updates may share one commit; change may run on
-	// another goroutine, must not block on anything but the transaction, and runs exactly once. A statement
-	// that failed dooms its change, whatever change returns. A ctx that is done before change has started
-	// keeps it from running; later it changes nothing.
+	// failure to commit, undoes all of it: an implementation that can lose the answer to a commit finds out
+	// what became of it before it returns, for callers act on its word. Concurrent updates may share one
+	// commit; change may run on another goroutine, must not block on anything but the transaction, and runs
+	// exactly once. A statement that failed dooms its change, whatever change returns. A ctx that is done
+	// before change has started keeps it from running; later it changes nothing.
 	Update(ctx context.Context, change func(Writer) error) error
 	// Close waits for the views and updates that were begun; later ones err with ErrClosed.
 	Close() error
