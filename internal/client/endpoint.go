@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,6 +22,8 @@ type Config struct {
 	Endpoint string
 	// Token authenticates; empty sends none.
 	Token string
+	// TLS is for an https endpoint; any other refuses it.
+	TLS TLS
 	// Program is what acts, as "name/version", for the audit log.
 	Program string
 	// ExpectManager is the id of the only manager that shall serve the calls; empty means any.
@@ -46,8 +49,12 @@ type Client struct {
 
 // New checks the configuration and connects to nothing yet.
 func New(config Config) (*Client, error) {
-	base, transport, err := dialed(config.Endpoint)
+	base, transport, err := dialed(config.Endpoint, config.TLS)
 	if err != nil {
+		var at *ConfigError
+		if errors.As(err, &at) {
+			return nil, err
+		}
 		return nil, fmt.Errorf("endpoint %q: %w", redacted(config.Endpoint), err)
 	}
 	if strings.ContainsFunc(config.Token, unicode.IsControl) {
@@ -73,16 +80,21 @@ func New(config Config) (*Client, error) {
 }
 
 // dialed is the base URL of an endpoint and the transport that leads to it.
-func dialed(endpoint string) (base string, _ http.RoundTripper, _ error) {
+func dialed(endpoint string, secured TLS) (base string, _ http.RoundTripper, _ error) {
 	const valid = `write it like "unix:///path/to/manager.sock", "http://host:port" or "https://host"`
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return "", nil, fmt.Errorf("is no URL; %s", valid)
 	}
 	transport := cleanhttp.DefaultPooledTransport()
+	if transport.TLSClientConfig, err = secured.config(); err != nil {
+		return "", nil, err
+	}
 	switch {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", nil, fmt.Errorf("has more than a host and a path; %s", valid)
+	case secured != (TLS{}) && u.Scheme != "https":
+		return "", nil, &ConfigError{"endpoint", errors.New("certificates are for an endpoint that begins with https://")}
 	case u.Scheme == "unix" && u.Host == "" && filepath.IsAbs(u.Path):
 		transport.Proxy = nil
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -103,7 +103,8 @@ func transient(err error, header http.Header, now time.Time) (again bool, after 
 		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return true, retryAfter(header.Get("Retry-After"), now)
 		}
-		return false, 0
+		// A manager that fails says so in its own words; what is between it and here may do better the next time.
+		return problem.Status == http.StatusInternalServerError && problem.Type == unnamed, 0
 	}
 	var lost *lostError
 	return errors.As(err, &lost) && !lost.final(), 0
@@ -212,6 +213,9 @@ func read(resp *http.Response) (answer, error) {
 	return answer{resp.StatusCode, resp.Header, body}, nil
 }
 
+// unnamed is the type of a problem that no manager has named.
+const unnamed = "about:blank"
+
 // problem is the answer's *Problem, or nil for a success.
 func (a answer) problem() error {
 	if a.status >= 200 && a.status < 300 {
@@ -219,13 +223,13 @@ func (a answer) problem() error {
 	}
 	p := &Problem{}
 	if a.mediaType() != "application/problem+json" || json.Unmarshal(a.body, p) != nil {
-		p = &Problem{Type: "about:blank", Detail: firstWords(a.body)}
+		p = &Problem{Type: unnamed, Detail: firstWords(a.body)}
 	}
 	p.Status = a.status
 	if p.Title == "" {
 		p.Title = http.StatusText(a.status)
 	}
-	if p.Detail != "" && p.Type == "about:blank" {
+	if p.Detail != "" && p.Type == unnamed {
 		p.Detail = fmt.Sprintf("%s (status %d): %s", p.Title, a.status, p.Detail)
 	}
 	return p

@@ -54,7 +54,7 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 
 func TestASocketIsNeverReachedThroughAProxy(t *testing.T) {
 	for endpoint, proxied := range map[string]bool{"unix:///run/manager.sock": false, "https://pools.example.com": true} {
-		_, transport, err := dialed(endpoint)
+		_, transport, err := dialed(endpoint, TLS{})
 		require.NoError(t, err)
 		require.Equal(t, proxied, transport.(*http.Transport).Proxy != nil, endpoint)
 	}

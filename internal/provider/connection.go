@@ -1,10 +1,15 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -18,6 +23,9 @@ type settings struct {
 	endpoint string
 	token    string
 	dataDir  string // empty means the default one
+
+	tls                      client.TLS
+	requestTimeout, retryFor time.Duration // 0 means the client's own, below 0 none
 }
 
 // dial makes the way to a manager. Nothing is started or asked before the first call.
@@ -37,7 +45,19 @@ const (
 	envChangeReason = "POOLKEEPER_CHANGE_REASON"
 )
 
-const defaultChangeReason = "terraform apply"
+// occasion is why changes are made where nobody says it: in which workspace and run.
+func (e environment) occasion() string {
+	text := "terraform apply"
+	selected, _ := os.ReadFile(filepath.Join(cmp.Or(e.value("TF_DATA_DIR"), ".terraform"), "environment")) // there is none for the default workspace
+	workspace := cmp.Or(e.value("TFC_WORKSPACE_NAME"), e.value("TF_WORKSPACE"), strings.TrimSpace(string(selected)))
+	if workspace != "" {
+		text += " in workspace " + workspace
+	}
+	if run := e.value("TFC_RUN_ID"); run != "" {
+		text += " by " + run
+	}
+	return text
+}
 
 func (e environment) value(name string) string {
 	value, _ := e.lookUp(name)

@@ -64,7 +64,7 @@ func TestTheManagerIsChosenByConfigurationThenEnvironment(t *testing.T) {
 }
 
 func TestAnUnknownConnectionIsNeverTheLocalManager(t *testing.T) {
-	for _, attribute := range []string{"endpoint", "token", "data_dir"} {
+	for _, attribute := range []string{"endpoint", "token", "data_dir", "ca_cert", "insecure"} {
 		t.Run(attribute, func(t *testing.T) {
 			fake := newFake()
 			known := newTerraform(t, fake)
@@ -107,6 +107,16 @@ func TestWhatIsWrongWithTheConnectionIsShownAtItsAttribute(t *testing.T) {
 	require.Contains(t, got[0], "error: A token needs an endpoint (token): ")
 }
 
+// realProvider is the provider as it is shipped.
+func realProvider(t *testing.T) *core {
+	t.Helper()
+	server, err := providerserver.NewProtocol6WithError(New("1.2.3", "/nowhere")())()
+	require.NoError(t, err)
+	tf := unconfigured(t, newFake(), noEnvironment())
+	tf.server = server
+	return tf
+}
+
 func TestTheRealProviderDialsWithoutTouchingAnything(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "nothing")
 	for name, row := range map[string]struct {
@@ -120,11 +130,7 @@ func TestTheRealProviderDialsWithoutTouchingAnything(t *testing.T) {
 		"a line's end":     {object{"endpoint": "https://host", "token": "s3cret\n"}, "(token): the token is not valid text"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server, err := providerserver.NewProtocol6WithError(New("1.2.3", "/nowhere")())()
-			require.NoError(t, err)
-			tf := unconfigured(t, newFake(), noEnvironment())
-			tf.server = server
-			diagnostics := tf.configure(row.config)
+			diagnostics := realProvider(t).configure(row.config)
 			if row.expected == "" {
 				require.Empty(t, diagnostics)
 			} else {

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
@@ -33,7 +33,9 @@ func New(version, executable string) func() provider.Provider {
 	dialed := func(_ context.Context, s settings) (client.Manager, error) {
 		program := "terraform-provider-poolkeeper/" + version
 		if s.endpoint != "" {
-			return client.New(client.Config{Endpoint: s.endpoint, Token: s.token, Program: program})
+			return client.New(client.Config{
+				Endpoint: s.endpoint, Token: s.token, Program: program, TLS: s.tls, RequestTimeout: s.requestTimeout, Patience: s.retryFor,
+			})
 		}
 		return embedded.Connect(embedded.Options{DataDir: s.dataDir, Executable: executable, Version: version, Program: program})
 	}
@@ -49,14 +51,6 @@ var (
 	_ provider.ProviderWithActions       = (*poolkeeper)(nil)
 	_ provider.ProviderWithFunctions     = (*poolkeeper)(nil)
 )
-
-// configuration is the provider's block.
-type configuration struct {
-	Endpoint     types.String `tfsdk:"endpoint"`
-	Token        types.String `tfsdk:"token"`
-	DataDir      types.String `tfsdk:"data_dir"`
-	ChangeReason types.String `tfsdk:"change_reason"`
-}
 
 func (p *poolkeeper) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
 	resp.TypeName = "poolkeeper"
@@ -81,45 +75,43 @@ func (p *poolkeeper) Schema(_ context.Context, _ provider.SchemaRequest, resp *p
 			},
 			"change_reason": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Why changes are made, for the audit log: a ticket, a commit, a run's address. Default: `" + envChangeReason + "`, or else `" + defaultChangeReason + "`.",
+				MarkdownDescription: "Why changes are made, for the audit log: a ticket, a commit, a run's address. Default: `" + envChangeReason + "`, or else `terraform apply` with the workspace and the run of HCP Terraform, if there are such.",
 			},
 		},
+	}
+	for _, t := range tunings {
+		resp.Schema.Attributes[t.name] = t.attribute(t.doc + " Default: `" + t.env + "`.")
 	}
 }
 
 func (p *poolkeeper) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	var config configuration
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	c := &connection{reason: config.ChangeReason.ValueString()}
-	if c.reason == "" {
-		c.reason = p.environment.value(envChangeReason)
-	}
-	if c.reason == "" {
-		c.reason = defaultChangeReason
-	}
+	config := req.Config.Raw
+	c := &connection{reason: cmp.Or(textAt(config, "change_reason"), p.environment.value(envChangeReason), p.environment.occasion())}
 	resp.ResourceData, resp.DataSourceData, resp.ListResourceData, resp.ActionData = c, c, c, c
-	for name, value := range map[string]types.String{"endpoint": config.Endpoint, "token": config.Token, "data_dir": config.DataDir} {
-		if value.IsUnknown() {
+	for name := range req.Config.Schema.GetAttributes() {
+		if name != "change_reason" && !valueAt(config, name).IsKnown() {
 			c.unknown = name
 		}
 	}
 	if c.unknown != "" {
 		return
 	}
-	s, diags := p.environment.settle(settings{
-		endpoint: config.Endpoint.ValueString(), token: config.Token.ValueString(), dataDir: config.DataDir.ValueString(),
-	})
+	s, diags := p.environment.settle(settings{endpoint: textAt(config, "endpoint"), token: textAt(config, "token"), dataDir: textAt(config, "data_dir")})
 	resp.Diagnostics.Append(diags...)
+	if !resp.Diagnostics.HasError() {
+		s, diags = p.environment.tune(s, config)
+		resp.Diagnostics.Append(diags...)
+	}
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	manager, err := p.dial(ctx, s)
 	if err != nil {
 		at := path.Root("data_dir")
+		var setting *client.ConfigError
 		switch {
+		case errors.As(err, &setting):
+			at = path.Root(setting.Setting)
 		case errors.Is(err, client.ErrToken):
 			at = path.Root("token")
 		case s.endpoint != "":
