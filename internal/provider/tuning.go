@@ -37,7 +37,9 @@ var tunings = []tuning{
 	},
 	{
 		"insecure", "POOLKEEPER_INSECURE", "Whether any certificate of an `https` endpoint will do. For tests.",
-		func(doc string) schema.Attribute { return schema.BoolAttribute{Optional: true, MarkdownDescription: doc} },
+		func(doc string) schema.Attribute {
+			return schema.BoolAttribute{Optional: true, MarkdownDescription: doc}
+		},
 		func(s *settings, given string) (err error) {
 			if s.tls.Insecure, err = strconv.ParseBool(given); err != nil {
 				err = fmt.Errorf(`is %q; valid: "true" or "false"`, given)
@@ -47,7 +49,10 @@ var tunings = []tuning{
 	},
 	{
 		"request_timeout", "POOLKEEPER_REQUEST_TIMEOUT", "How long an answer of the endpoint is waited for before it is asked again, like `10s`; waits for an operation come on top. Without either, `30s`.", tuningText,
-		func(s *settings, given string) (err error) { s.requestTimeout, err = span(given, time.Second); return err },
+		func(s *settings, given string) (err error) {
+			s.requestTimeout, err = span(given, time.Second)
+			return err
+		},
 	},
 	{
 		"retry_for", "POOLKEEPER_RETRY_FOR", "How long a request is repeated while the endpoint is out of reach or overloaded, with growing pauses or those that it asks for (`Retry-After`), like `1m`; `0s` repeats nothing. A wait for an operation goes on for longer. Without either, `10s`.", tuningText,

@@ -1,0 +1,2 @@
+// Package legacy stands in for what no test uses.
+package legacy
