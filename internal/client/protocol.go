@@ -7,8 +7,16 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
-// Accepted is the answer to a mutation.
-type Accepted = api.Accepted
+// What calls answer with.
+type (
+	// Accepted is the answer to a mutation.
+	Accepted = api.Accepted
+	// Plan is the answer to a dry run, Wave one moment of it.
+	Plan = api.Plan
+	Wave = api.Wave
+	// Endpoint is a worker of the registry.
+	Endpoint = api.Endpoint
+)
 
 // Names of the problems that callers branch on.
 const (

@@ -8,8 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"io"
-	"log"
 	"math/big"
 	"net/http/httptest"
 	"os"
@@ -17,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
@@ -45,7 +44,7 @@ func TestAnEndpointIsTrustedByItsCertificateAndKnowsTheClientByIts(t *testing.T)
 	require.True(t, known.AppendCertsFromPEM([]byte(cert)))
 	server := httptest.NewUnstartedServer(answer(200, view(1)))
 	server.TLS = &tls.Config{ClientCAs: known, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that are to fail
+	server.Config.ErrorLog = hclog.NewNullLogger().StandardLogger(nil) // of the handshakes that are to fail
 	server.StartTLS()
 	defer server.Close()
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))

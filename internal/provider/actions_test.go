@@ -15,7 +15,7 @@ import (
 func (tf *core) invoke(name string, config object) (progress []string, diagnostics []*tfprotov6.Diagnostic) {
 	tf.t.Helper()
 	typ := tf.schema.ActionSchemas["poolkeeper_"+name].Schema.ValueType()
-	server, ok := tf.server.(tfprotov6.ProviderServerWithActions)
+	server, ok := tf.server.(tfprotov6.ProviderServerWithActions) //nolint:staticcheck // nothing else has it until it is moved
 	require.True(tf.t, ok)
 	stream, err := server.InvokeAction(tf.t.Context(), &tfprotov6.InvokeActionRequest{
 		ActionType: "poolkeeper_" + name, Config: tf.dynamic(typ, value(tf.t, typ, config)),

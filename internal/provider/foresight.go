@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -76,7 +75,7 @@ func worstSpec(prior, proposed tftypes.Value, p planned) (spec pool.Spec, unknow
 }
 
 // turnover says how many workers come and go, if any go.
-func turnover(f api.Plan) string {
+func turnover(f client.Plan) string {
 	switch {
 	case f.Drains == 0:
 		return ""
@@ -102,7 +101,7 @@ const (
 )
 
 // told is a forecast in words.
-func told(f api.Plan, unknown []string) string {
+func told(f client.Plan, unknown []string) string {
 	var lines []string
 	if len(unknown) > 0 {
 		lines = append(lines, fmt.Sprintf("Not all values are known yet (%s): this is the worst that they can bring.", strings.Join(unknown, ", ")), "")
@@ -126,7 +125,7 @@ func told(f api.Plan, unknown []string) string {
 }
 
 // wave is one moment of a forecast in words.
-func wave(w api.Wave) string {
+func wave(w client.Wave) string {
 	var parts []string
 	if w.Launches > 0 {
 		parts = append(parts, workers(w.Launches)+" started")

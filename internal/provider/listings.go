@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -121,7 +120,7 @@ var eventsListing = listing[pool.Event]{
 // endpoint is one worker that takes jobs, and where.
 type endpoint struct {
 	pool, host string
-	api.Endpoint
+	client.Endpoint
 }
 
 var endpointsListing = listing[endpoint]{

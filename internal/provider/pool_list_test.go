@@ -13,7 +13,7 @@ import (
 func (tf *core) query(config object, limit int64, include bool, stop int) (results []tfprotov6.ListResourceResult) {
 	tf.t.Helper()
 	typ := tf.schema.ListResourceSchemas[poolType].ValueType()
-	server, ok := tf.server.(tfprotov6.ProviderServerWithListResource)
+	server, ok := tf.server.(tfprotov6.ProviderServerWithListResource) //nolint:staticcheck // nothing else has it until it is moved
 	require.True(tf.t, ok)
 	stream, err := server.ListResource(tf.t.Context(), &tfprotov6.ListResourceRequest{
 		TypeName: poolType, Config: tf.dynamic(typ, value(tf.t, typ, config)), Limit: limit, IncludeResource: include,

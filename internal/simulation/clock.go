@@ -25,7 +25,7 @@ func (r *run) wall() func() time.Time {
 func (r *run) learnTime(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ahead = now.Sub(time.Now())
+	r.ahead = time.Until(now)
 }
 
 // now is the time of the newest manager.
