@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
@@ -109,9 +110,9 @@ func (m *Manager) changeOf(r store.Reader, p pool.Pool, spec pool.Spec, now time
 	}
 	world.Pool.Respec(spec)
 	if plan.Action == api.PlanUpdate {
-		world.Operations = append(world.Operations, pool.Operation{
-			ID: "op", Kind: pool.OperationUpdate, Change: plan.Change, Phase: pool.OperationRunning, CreatedAt: now,
-		})
+		o := pool.Operation{ID: "op", Kind: pool.OperationUpdate, Change: plan.Change, Phase: pool.OperationRunning, CreatedAt: now}
+		world.Operations = slices.DeleteFunc(world.Operations, func(older pool.Operation) bool { return takesOver(o, older) })
+		world.Operations = append(world.Operations, o)
 	}
 	return foresight{plan, world, startUp}, nil
 }

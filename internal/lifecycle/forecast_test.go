@@ -108,3 +108,21 @@ func TestAPlanSaysWhatKindOfChangeItIs(t *testing.T) {
 		refused(t, err, api.ProblemDeleting)
 	})
 }
+
+func TestAPlanOfARolloutTakesOverAnAbortedOne(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		s.world.habits = launchesWarmUp(20 * time.Second)
+		s.created(spec(3, probed, update(1, 0)))
+		s.change(spec(3, probed, update(1, 0), command("serve", "v2")))
+		s.pass(30 * time.Second)
+		_, err := s.m.Abort(t.Context(), asChange, "web")
+		require.NoError(t, err)
+
+		closed := func(s *pool.Spec) {
+			s.Update.Windows = []pool.Window{{Cron: "0 0 1 1 *", Duration: pool.Duration(time.Minute)}}
+		}
+		plan, err := s.m.Foresee(t.Context(), spec(3, probed, update(1, 0), command("serve", "v3"), closed))
+		require.NoError(t, err)
+		require.NotContains(t, plan.Waits, "return", "whose return to the last good revision ends with it")
+	})
+}

@@ -253,6 +253,8 @@ func TestADrainThatMayNotEndABusyWorkerFailsAndNamesItsHolder(t *testing.T) {
 		s.release(l)
 		s.pass(time.Second)
 		require.Empty(t, s.world.running(), "it goes when its work ends")
+		status := s.view("web").Status
+		require.Equal(t, []any{pool.StateActive, ""}, []any{status.State, status.Reason}, "and then what was asked for is reached")
 	})
 }
 

@@ -38,15 +38,16 @@ func Status(p pool.Pool, newest pool.Operation, running []pool.Operation, worker
 	if p.Phase == pool.PhaseLive && len(running) == 0 {
 		s.Missing = max(s.Desired-s.Ready, 0)
 	}
+	failed := newest.Phase == pool.OperationFailed && p.ConvergedGeneration < p.Generation // it may be reached all the same by now
 	s.State = pool.Standing{
 		Phase:        p.Phase,
-		Failed:       newest.Phase == pool.OperationFailed,
+		Failed:       failed,
 		WorkersKnown: len(workers) > 0,
 		Draining:     draining,
 		Old:          s.Old > 0,
 		Resizing:     p.Scaling || slices.ContainsFunc(running, func(o pool.Operation) bool { return o.Kind == pool.OperationResize }),
 	}.Shown()
-	if newest.Phase == pool.OperationFailed {
+	if failed {
 		s.Reason = newest.Reason
 	}
 	for _, o := range running {

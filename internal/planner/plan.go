@@ -245,13 +245,14 @@ func first(so bool) int {
 }
 
 // drainOld takes old workers out for a rollout: those that do not serve at once, the others as far as the
-// budget goes. One that serves and is not available yet, because it is young, is missed as well.
+// budget goes. One that serves and is not available yet, because it is young, is missed as well; a new one
+// that is not available yet does not make up for it.
 func (p *planning) drainOld() {
 	old := func(i int) bool { return p.old[i] && !p.leaving(i) }
 	if p.count(old) {
 		return
 	}
-	serving := p.number(p.serves) - p.floor
+	serving := p.number(func(i int) bool { return p.available(i) || p.old[i] && p.serves(i) }) - p.floor
 	spare := p.number(p.available) - p.floor
 	excess := p.excess()
 	for _, i := range p.victims(old) {

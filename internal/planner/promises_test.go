@@ -302,7 +302,7 @@ func (e *evidence) worn(w pool.Worker) bool {
 	limits := e.before.Pool.Spec.WorkerLimits
 	spent := limits.MaxLeases != nil && w.Leased == 0 && (w.Spent || w.Leases >= *limits.MaxLeases)
 	aged := limits.MaxAge != nil && !w.StartedAt.IsZero() && e.before.Now.Sub(w.StartedAt) >= limits.MaxAge.Std()
-	return e.asked(pool.OperationDrain, w.ID) || spent || aged
+	return e.asked(pool.OperationDrain, w.ID) || e.asked(pool.OperationResize, w.ID) || spent || aged
 }
 
 // places counts the places that workers of a template, the newest or not, are in: one and its successor share one.
@@ -378,7 +378,7 @@ func (e *evidence) standstill() {
 	left, stay := e.places(e.after, false), min(e.places(e.before, false), e.desired()-limit)
 	for _, a := range e.result.Actions {
 		w := e.workers[a.WorkerID]
-		if a.Cause == pool.DrainRollout && (a.Kind == planner.Drain || w.DrainingAt.IsZero()) && old[w.ID] && !e.worn(w) && left < stay {
+		if a.Cause == pool.DrainRollout && (a.Kind == planner.Drain || a.Kind == planner.Stop && w.DrainingAt.IsZero()) && old[w.ID] && !e.worn(w) && left < stay {
 			e.breach("%s goes while the rollout is held, and leaves %d old ones instead of %d", w.ID, left, stay)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
 // identityName is the attribute that tells a pool from all others of its manager.
@@ -32,6 +33,7 @@ func sought(ctx context.Context, req resource.ImportStateRequest) (name string, 
 	if req.ID != "" || req.Identity == nil {
 		return req.ID, nil
 	}
-	diags = req.Identity.GetAttribute(ctx, path.Root(identityName), &name)
-	return name, diags
+	var given types.String
+	diags = req.Identity.GetAttribute(ctx, path.Root(identityName), &given)
+	return given.ValueString(), diags
 }

@@ -277,6 +277,7 @@ func TestWhatCannotBeImportedSaysWhy(t *testing.T) {
 	}{
 		"there is none":           {"other", nil, `there is no pool "other"`},
 		"no name":                 {"p_0001 ", nil, "imported by its name"},
+		"nothing":                 {"", nil, "imported by its name"},
 		"it is being destroyed":   {"web", func(f *fakeManager) { f.alter("web", func(v *pool.View) { v.Phase = pool.PhaseDeleting }) }, "being destroyed"},
 		"its manager is nameless": {"web", func(f *fakeManager) { f.id = "" }, "has no id"},
 	} {

@@ -70,7 +70,8 @@ func resizeDocument(r huma.Registry) *huma.Schema {
 // texts are the paths that answer with plain text.
 var texts = []string{"/healthz", "/readyz", "/v1/pools/{pool}/workers/{worker}/logs"}
 
-// describeAnswers says which answers are text, and that a change which was there already is answered with 200.
+// describeAnswers says which answers are text, that a change which was there already is answered with 200, and a lease
+// that waits with 202.
 func describeAnswers(o *huma.OpenAPI) {
 	ok, accepted := strconv.Itoa(http.StatusOK), strconv.Itoa(http.StatusAccepted)
 	for _, path := range texts {
@@ -88,5 +89,10 @@ func describeAnswers(o *huma.OpenAPI) {
 			same.Description = "Nothing had to be changed"
 			operation.Responses[ok] = &same
 		}
+	}
+	for _, operation := range []*huma.Operation{o.Paths["/v1/leases"].Post, o.Paths["/v1/leases/{lease}"].Get, o.Paths["/v1/leases/{lease}:renew"].Post} {
+		same := *operation.Responses[ok]
+		same.Description = "It waits for its slot"
+		operation.Responses[accepted] = &same
 	}
 }

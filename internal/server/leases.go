@@ -38,10 +38,12 @@ func (s *Server) acquire(ctx context.Context, in *acquireInput) (*leaseOutput, e
 	if err != nil {
 		return nil, err
 	}
-	if (in.Body.Pool == "") == (len(in.Body.Selector) == 0) {
-		return nil, huma.Error422UnprocessableEntity("the request is not valid", &huma.ErrorDetail{
-			Location: "body.pool", Message: "is needed, or else a selector; valid: one of pool and selector", Value: in.Body.Pool,
-		})
+	if byName := in.Body.Pool != ""; byName == (len(in.Body.Selector) > 0) {
+		fault := &huma.ErrorDetail{Location: "body.pool", Message: "is missing, as is a selector; valid: one of pool and selector", Value: in.Body.Pool}
+		if byName {
+			fault.Message = "comes with a selector; valid: one of pool and selector"
+		}
+		return nil, huma.Error422UnprocessableEntity("the request is not valid", fault)
 	}
 	by := Mutation{Key: in.Key}.request(ctx, "acquire", in.Body.Pool, fmt.Sprint(in.Body.Selector), in.Body.Holder)
 	want := lifecycle.Want{Pool: in.Body.Pool, Selector: in.Body.Selector, Holder: in.Body.Holder}
