@@ -15,6 +15,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/health"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -109,7 +110,7 @@ func setClock(ctx context.Context, config Config) (*clock, error) {
 	}
 	var latest time.Time
 	err := config.Store.View(ctx, func(r store.Reader) (err error) {
-		latest, err = r.Latest()
+		latest, err = r.Latest(api.MaxWait)
 		return err
 	})
 	if err != nil {

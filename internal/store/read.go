@@ -38,6 +38,7 @@ const (
 	selectLatest = `SELECT coalesce(max(at), 0) FROM (
 		SELECT max(newest_at) AS at FROM event_logs
 		UNION ALL SELECT max(expires_at - ttl) FROM leases WHERE state = 'held'
+		UNION ALL SELECT max(expires_at - ttl - $1) FROM leases WHERE state = 'waiting'
 		UNION ALL SELECT max(ended_at) FROM leases WHERE state NOT IN ('waiting', 'held')) AS moments`
 
 	selectReply = `SELECT request_hash, answered, created_at FROM idempotent_replies WHERE author = $1 AND key = $2`
@@ -72,9 +73,9 @@ func (t *transaction) PoolsByLabels(labels map[string]string) ([]pool.Pool, erro
 	return nil, nil
 }
 
-func (t *transaction) Latest() (time.Time, error) {
+func (t *transaction) Latest(longestWait time.Duration) (time.Time, error) {
 	var at int64
-	if err := t.scalar(&at, selectLatest); err != nil {
+	if err := t.scalar(&at, selectLatest, longestWait.Microseconds()); err != nil {
 		return time.Time{}, fmt.Errorf("find the newest moment on record: %w", err)
 	}
 	return fromMicros(at), nil

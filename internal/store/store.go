@@ -106,8 +106,8 @@ type Reader interface {
 	// those the fullest. ErrNotFound if no slot is free.
 	Room(poolUID, templateHash string) (pool.Worker, error)
 	// Latest is the newest moment that events and the grants, renewals and ends of leases tell of; zero if there
-	// are none.
-	Latest() (time.Time, error)
+	// are none. One that waits tells by its expiry that it was asked for longestWait before at the latest.
+	Latest(longestWait time.Duration) (time.Time, error)
 	// IdempotentReply finds what was answered to a key, by any request.
 	IdempotentReply(author, key string) (IdempotentReply, error)
 }

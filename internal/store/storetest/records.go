@@ -386,11 +386,11 @@ var eventCases = []testCase{
 			return err
 		})
 	}},
-	{"the newest moment is that of an event, or of a lease's renewal or end, and not when it expires", func(t *testing.T, s store.Store) {
+	{"the newest moment is that of an event, or of a lease's claim, renewal or end, and not when it expires", func(t *testing.T, s store.Store) {
 		newest := func(want time.Time) {
 			t.Helper()
 			view(t, s, func(r store.Reader) error {
-				at, err := r.Latest()
+				at, err := r.Latest(time.Minute)
 				require.Equal(t, stored(want), at)
 				return err
 			})
@@ -408,9 +408,10 @@ var eventCases = []testCase{
 		})
 		newest(noon.Add(time.Second))
 
-		l := pool.Lease{ID: "l", State: pool.LeaseWaiting, TTL: pool.Duration(time.Minute), ExpiresAt: noon.Add(time.Hour)}
+		l := pool.Lease{ID: "l", State: pool.LeaseWaiting, TTL: pool.Duration(time.Minute)}
+		l.ExpiresAt = noon.Add(2*time.Minute + 1500*time.Millisecond)
 		put(l)
-		newest(noon.Add(time.Second))
+		newest(noon.Add(1500 * time.Millisecond))
 		l.State, l.ExpiresAt = pool.LeaseHeld, noon.Add(62*time.Second)
 		put(l)
 		newest(noon.Add(2 * time.Second))
