@@ -42,6 +42,7 @@ var features = []feature{
 			resource "poolkeeper_resource_pool" "found" {
 				name   = "found"
 				size   = 0
+				labels = { team = "ci" }
 				worker = { command = ["/bin/true"] }
 			}`},
 		show:  func(w *workspace) outcome { return w.apply() },
@@ -67,14 +68,53 @@ var features = []feature{
 		},
 	},
 	{
+		name: "a fleet from YAML", terraform: "v1.8.0", tofu: "v1.7.0",
+		files: map[string]string{
+			"pools/a.yaml": "name: a\nsize: 1\nworker: {command: [sleep, \"1000\"]}",
+			"pools/b.yaml": "name: b\nautoscaling: {min: 0, max: 2}\nlabels: {team: ci}\nworker: {command: [sleep, \"1000\"]}",
+			"fleet.tf": `
+				locals {
+					documents = fileset(path.module, "pools/*.yaml")
+					fleet     = { for name in local.documents : name => provider::poolkeeper::pool_from_yaml(file("${path.module}/${name}")) }
+				}
+				resource "poolkeeper_resource_pool" "fleet" {
+					for_each    = local.fleet
+					name        = each.value.name
+					labels      = each.value.labels
+					size        = each.value.size
+					autoscaling = each.value.autoscaling
+					worker      = each.value.worker
+					health      = each.value.health
+				}
+				check "workers_are_healthy" {
+					assert {
+						condition     = poolkeeper_resource_pool.web.health_status == "healthy"
+						error_message = "The pool is ${poolkeeper_resource_pool.web.health_status}; poolkeeper pool get web says why."
+					}
+				}`,
+		},
+		show: func(w *workspace) outcome { return w.apply() },
+		shows: func(w *workspace, o outcome) {
+			o.says("2 added")
+			w.plan().ended(planEmpty)
+			require.Equal(w.t, "ci", w.pool("b").Spec.Labels["team"])
+		},
+	},
+	{
 		name: "query", terraform: "v1.14.0",
 		files: map[string]string{"pools.tfquery.hcl": `
 			list "poolkeeper_resource_pool" "all" {
 				provider         = poolkeeper
 				include_resource = true
+				config {
+					labels = { team = "ci" }
+				}
 			}`},
-		show:  func(w *workspace) outcome { return w.tf("query") },
-		shows: func(_ *workspace, o outcome) { o.says("list.poolkeeper_resource_pool.all", "name=found", "name=web") },
+		show: func(w *workspace) outcome { return w.tf("query") },
+		shows: func(w *workspace, o outcome) {
+			o.says("list.poolkeeper_resource_pool.all", "name=found")
+			require.NotContains(w.t, o.text(), "name=web")
+		},
 	},
 	{
 		name: "actions", terraform: "v1.14.0",
@@ -115,7 +155,9 @@ var features = []feature{
 // write puts a file beside the configuration.
 func (w *workspace) write(name, text string) {
 	w.t.Helper()
-	require.NoError(w.t, os.WriteFile(filepath.Join(w.folder, name), []byte(text), 0o600))
+	path := filepath.Join(w.folder, name)
+	require.NoError(w.t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(w.t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 // cliOf is the name and the version of the CLI that is tested.
@@ -145,7 +187,7 @@ func TestWhatOnlySomeCLIsCanDo(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.cli("name: found\nsize: 0\nworker: {command: [/bin/true]}", "pool", "apply", "-f", "-").succeeded()
+			w.cli("name: found\nsize: 0\nlabels: {team: ci}\nworker: {command: [/bin/true]}", "pool", "apply", "-f", "-").succeeded()
 			w.reaches(w.web())
 			for file, text := range f.files {
 				w.write(file, text)
