@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	seeds    = flag.Uint64("seeds", 200, "how many seeds are run")
+	seeds    = flag.Uint64("seeds", 40, "how many seeds are run: the race detector makes them slow, and make test runs more without it")
 	first    = flag.Uint64("first", 1, "the first seed")
 	tell     = flag.Bool("tell", false, "write the story of every run")
 	progress = flag.Int64("progress", 0, "say how far it is after so many seeds; 0: never")
