@@ -22,7 +22,7 @@ var Reads = []string{
 	selectPool, selectPoolByName, selectPools, selectRevision, selectRevisions, selectWorker, selectWorkers,
 	selectEndedWorkers, selectOperation, selectOperations, selectRunningOperations, selectEvents, selectReply,
 	pruneWorkers, pruneReplies, selectPoolsByLabel, selectMarks, selectLease, selectHeldLeases, selectWaitingLeases,
-	selectWaitingForAny, selectOldestForAny, selectLeasesOf, selectDueLeases, countHeldLeases, countWaitingLeases, selectRoom, selectRoomOfAny,
+	selectWaitingForAny, selectOldestWaiting, selectLeasesOf, selectDueLeases, countHeldLeases, countWaitingLeases, selectRoom, selectRoomOfAny,
 	leaseState, pruneLeases,
 }
 

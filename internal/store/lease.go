@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -15,15 +14,20 @@ const (
 	selectWaitingLeases = `SELECT record FROM leases WHERE pool_uid = $1 AND state = 'waiting' ORDER BY number LIMIT $2`
 	selectWaitingForAny = `SELECT record FROM leases WHERE pool_uid IS NULL AND state = 'waiting' ORDER BY number LIMIT $1`
 	selectLeasesOf      = `SELECT record FROM leases WHERE worker_id = $1 AND state = 'held' ORDER BY number`
-	// One look into the index for each selector that somebody waits with, however many wait.
-	selectOldestForAny = `WITH RECURSIVE selectors (selector) AS (
+	// Who may be next for a pool, oldest first: one look into the index for each selector that somebody waits with,
+	// however many wait, and one for the pool.
+	selectOldestWaiting = `WITH RECURSIVE selectors (selector) AS (
 			SELECT min(selector) FROM leases WHERE state = 'waiting' AND selector > ''
 			UNION ALL
 			SELECT (SELECT min(l.selector) FROM leases l WHERE l.state = 'waiting' AND l.selector > selectors.selector)
 			FROM selectors WHERE selectors.selector IS NOT NULL
+		), oldest (number) AS (
+			SELECT (SELECT l.number FROM leases l WHERE l.state = 'waiting' AND l.selector = selectors.selector ORDER BY l.number LIMIT 1)
+			FROM selectors WHERE selectors.selector IS NOT NULL
+			UNION ALL
+			SELECT min(l.number) FROM leases l WHERE l.state = 'waiting' AND l.pool_uid = $1
 		)
-		SELECT (SELECT l.record FROM leases l WHERE l.state = 'waiting' AND l.selector = selectors.selector ORDER BY l.number LIMIT 1)
-		FROM selectors WHERE selectors.selector IS NOT NULL`
+		SELECT record FROM leases WHERE number IN (SELECT number FROM oldest) ORDER BY number`
 	selectDueLeases    = `SELECT record FROM leases WHERE state IN ('waiting', 'held') AND expires_at <= $1 AND ttl <= $2 ORDER BY expires_at LIMIT $3`
 	countHeldLeases    = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'held'`
 	countWaitingLeases = `SELECT count(*) FROM leases WHERE pool_uid = $1 AND state = 'waiting'`
@@ -61,24 +65,17 @@ func (t *transaction) WaitingLeases(poolUID string, limit int) ([]pool.Lease, er
 	return list(t, pool.Lease{}, "the leases that wait for pool "+poolUID, selectWaitingLeases, poolUID, bound(limit))
 }
 
-func (t *transaction) NextWaiting(p pool.Pool) (first pool.Lease, err error) {
-	own, err := t.WaitingLeases(p.UID, 1)
+func (t *transaction) NextWaiting(p pool.Pool) (pool.Lease, error) {
+	oldest, err := list(t, pool.Lease{}, "the oldest leases that wait", selectOldestWaiting, p.UID)
 	if err != nil {
-		return first, err
+		return pool.Lease{}, err
 	}
-	open, err := list(t, pool.Lease{}, "the oldest leases that wait for any pool", selectOldestForAny)
-	if err != nil {
-		return first, err
-	}
-	for _, l := range append(own, open...) {
-		if l.Wants(p) && (first.ID == "" || cmp.Or(l.CreatedAt.Compare(first.CreatedAt), cmp.Compare(l.ID, first.ID)) < 0) {
-			first = l
+	for _, l := range oldest {
+		if l.Wants(p) {
+			return l, nil
 		}
 	}
-	if first.ID == "" {
-		return first, fmt.Errorf("a lease that waits for pool %s: %w", p.UID, ErrNotFound)
-	}
-	return first, nil
+	return pool.Lease{}, fmt.Errorf("a lease that waits for pool %s: %w", p.UID, ErrNotFound)
 }
 
 func (t *transaction) LeasesOf(workerID string) ([]pool.Lease, error) {

@@ -58,7 +58,7 @@ func TestNoQueryReadsMoreThanItAnswers(t *testing.T) {
 		plan, err := store.QueryPlan(t.Context(), s, query)
 		require.NoError(t, err)
 		for _, step := range plan {
-			if step == "SCAN selectors" {
+			if step == "SCAN selectors" || step == "SCAN oldest" {
 				continue // which the query itself makes, a row for each answer
 			}
 			require.NotContains(t, step, "SCAN", query)

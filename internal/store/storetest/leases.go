@@ -274,7 +274,42 @@ var leaseCases = []testCase{
 			return err
 		})
 	}},
-	{"the next who waits for a pool is the oldest that names it or its labels", func(t *testing.T, s store.Store) {
+	{"the next who waits for a pool is the oldest that names it or its labels", oldestIsNext(time.Second)},
+	{"the next who waits is the oldest also where the clock went back", oldestIsNext(-time.Hour)},
+	{"pruning forgets leases that ended long ago", func(t *testing.T, s store.Store) {
+		serving(t, s, "u1", "w1")
+		put(t, s, ended(heldLease("old", "w1"), pool.LeaseLost, noon.Add(-time.Hour)),
+			ended(heldLease("new", "w1"), pool.LeaseLost, noon), heldLease("held", "w1"))
+		update(t, s, func(w store.Writer) error { return w.PruneLeases(noon, 10) })
+		view(t, s, func(r store.Reader) error {
+			_, err := r.Lease("old")
+			require.ErrorIs(t, err, store.ErrNotFound)
+			for _, id := range []string{"new", "held"} {
+				_, err = r.Lease(id)
+				require.NoError(t, err)
+			}
+			return nil
+		})
+	}},
+	{"what a lease tells outlives its worker's record", func(t *testing.T, s store.Store) {
+		serving(t, s, "u1", "w1")
+		put(t, s, ended(heldLease("l1", "w1"), pool.LeaseLost, noon))
+		update(t, s, func(w store.Writer) error {
+			require.NoError(t, w.PutWorkers(sampleWorker("w1", "u1", pool.WorkerFailed, noon)))
+			_, err := w.PruneWorkers("u1", 0)
+			return err
+		})
+		view(t, s, func(r store.Reader) error {
+			l, err := r.Lease("l1")
+			require.Equal(t, "w1", l.WorkerID)
+			return err
+		})
+	}},
+}
+
+// oldestIsNext checks the order of a queue whose claims come with times that are so far apart.
+func oldestIsNext(every time.Duration) func(*testing.T, store.Store) {
+	return func(t *testing.T, s store.Store) {
 		update(t, s, func(w store.Writer) error {
 			for _, name := range []string{"web", "jobs"} {
 				p := samplePool(name, name)
@@ -287,7 +322,7 @@ var leaseCases = []testCase{
 		wait := func(id, poolUID string, selector map[string]string) {
 			l := waitingLease(id, poolUID)
 			asked++
-			l.Selector, l.CreatedAt = selector, noon.Add(time.Duration(asked)*time.Second)
+			l.Selector, l.CreatedAt = selector, noon.Add(time.Duration(asked)*every)
 			put(t, s, l)
 		}
 		next := func(name string) (id string) {
@@ -320,34 +355,5 @@ var leaseCases = []testCase{
 			})
 		}
 		require.Equal(t, "web", next("web"))
-	}},
-	{"pruning forgets leases that ended long ago", func(t *testing.T, s store.Store) {
-		serving(t, s, "u1", "w1")
-		put(t, s, ended(heldLease("old", "w1"), pool.LeaseLost, noon.Add(-time.Hour)),
-			ended(heldLease("new", "w1"), pool.LeaseLost, noon), heldLease("held", "w1"))
-		update(t, s, func(w store.Writer) error { return w.PruneLeases(noon, 10) })
-		view(t, s, func(r store.Reader) error {
-			_, err := r.Lease("old")
-			require.ErrorIs(t, err, store.ErrNotFound)
-			for _, id := range []string{"new", "held"} {
-				_, err = r.Lease(id)
-				require.NoError(t, err)
-			}
-			return nil
-		})
-	}},
-	{"what a lease tells outlives its worker's record", func(t *testing.T, s store.Store) {
-		serving(t, s, "u1", "w1")
-		put(t, s, ended(heldLease("l1", "w1"), pool.LeaseLost, noon))
-		update(t, s, func(w store.Writer) error {
-			require.NoError(t, w.PutWorkers(sampleWorker("w1", "u1", pool.WorkerFailed, noon)))
-			_, err := w.PruneWorkers("u1", 0)
-			return err
-		})
-		view(t, s, func(r store.Reader) error {
-			l, err := r.Lease("l1")
-			require.Equal(t, "w1", l.WorkerID)
-			return err
-		})
-	}},
+	}
 }
