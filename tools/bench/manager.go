@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,9 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
+
+// patience bounds how long a manager takes to start.
+const patience = 30 * time.Second
 
 // manager is a manager that runs for a measurement.
 type manager struct {
@@ -43,7 +47,7 @@ func startManager(ctx context.Context, program, dataDir string) (*manager, error
 	if m.Client, err = client.New(client.Config{
 		Endpoint: "unix://" + filepath.Join(dataDir, "manager.sock"),
 		Program:  "bench",
-		Patience: 30 * time.Second,
+		Patience: patience,
 	}); err != nil {
 		return nil, err
 	}
@@ -51,10 +55,22 @@ func startManager(ctx context.Context, program, dataDir string) (*manager, error
 		return nil, err
 	}
 	go func() { m.ended <- m.process.Wait() }()
+	m.listens(ctx, filepath.Join(dataDir, "manager.sock"))
 	if _, err := m.Manager(ctx); err != nil {
 		return nil, errors.Join(err, m.process.Process.Kill(), <-m.ended, m.lastWords())
 	}
 	return m, nil
+}
+
+// listens returns when somebody can be reached at a socket, or the client's patience would have ended: the growing
+// pauses of its own are made for others than those who measure a start.
+func (m *manager) listens(ctx context.Context, socket string) {
+	for began := time.Now(); time.Since(began) < patience && ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
+		if conn, err := net.Dial("unix", socket); err == nil {
+			_ = conn.Close()
+			return
+		}
+	}
 }
 
 func (m *manager) lastWords() error {

@@ -30,6 +30,7 @@ func (p proc) leads() bool { return p.pid == p.session }
 //	openHandle(pid) (handle, error)             runtime.ErrGone if there is none
 //	handle.signal(os signal) error              runtime.ErrGone if it has ended
 //	handle.close()
+//	reserveHandles(n)                           makes room for n, if it can
 //	handle.exit(pid, start) ending              its status, reaping it if it is our child
 //	startProcess(file, argv, attr) (pid, handle, error)
 //	newWatcher() (*watcher, error)              tells when handles end; add, close

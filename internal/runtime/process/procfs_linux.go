@@ -140,7 +140,8 @@ func parseStat(line []byte) (stat, error) {
 	return s, err
 }
 
-// readProcFile reads a file of a process into buffer, or as much of it as fits.
+// readProcFile reads a file of a process into buffer, or as much of it as fits. The kernel gives that at once: there is
+// no second read to see the end.
 func readProcFile(pid int, file string, buffer []byte) ([]byte, error) {
 	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/"+file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == unix.ESRCH {
@@ -150,22 +151,18 @@ func readProcFile(pid int, file string, buffer []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	read := 0
-	for read < len(buffer) {
-		n, err := unix.Read(fd, buffer[read:])
+	for {
+		n, err := unix.Read(fd, buffer)
 		switch {
 		case err == unix.EINTR:
-			continue
 		case err == unix.ESRCH:
 			return nil, fs.ErrNotExist // it was reaped while the file was open
 		case err != nil:
 			return nil, err
-		case n == 0:
-			return buffer[:read], nil
+		default:
+			return buffer[:n], nil
 		}
-		read += n
 	}
-	return buffer[:read], nil
 }
 
 // surveyor looks at processes one after the other. It is not for concurrent use.

@@ -125,18 +125,25 @@ func Open(cfg Config) (_ *Runtime, err error) {
 	} else {
 		r.log.Warn("ports cannot be reserved: another manager might choose the same", "error", err)
 	}
-	r.tellLimits()
+	r.readyHandles()
 	r.tasks.Go(func() { r.ended.run(life) })
 	r.tasks.Go(func() { r.logs.rotate(life, r.living) })
 	r.tasks.Go(func() { r.endStrayErrands(life) })
 	return r, nil
 }
 
-// tellLimits says how many workers there can be. Go has raised the soft limit of open files to the hard
-// one at start, and gives workers the original.
-func (r *Runtime) tellLimits() {
+// manyHandles is how many workers are at hand without a pause.
+const manyHandles = 1 << 14
+
+// readyHandles prepares for as many workers as there can be, and says so if they are few. Go has raised the soft
+// limit of open files to the hard one at start, and gives workers the original.
+func (r *Runtime) readyHandles() {
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil && limit.Cur < 4096 {
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return
+	}
+	reserveHandles(int(min(limit.Cur, manyHandles)))
+	if limit.Cur < 4096 {
 		r.log.Warn("the limit of open files bounds the number of workers: each takes one", "limit", limit.Cur)
 	}
 	if os.Getpid() == 1 {
