@@ -30,6 +30,9 @@ func (d DataDir) Lock() string { return d.path("manager.lock") }
 // Store is the manager's database.
 func (d DataDir) Store() string { return d.path("manager.db") }
 
+// SecretsKey is the file of the key that seals the pools' secrets, unless the manager is given another one.
+func (d DataDir) SecretsKey() string { return d.path("secrets.key") }
+
 // Log is where a manager that was started from here writes to.
 func (d DataDir) Log() string { return d.path("manager.log") }
 

@@ -75,7 +75,7 @@ func (i installed) record(dir string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(dir, newestRecord), 0o600, func(w io.Writer) error {
+	return ReplaceFile(filepath.Join(dir, newestRecord), 0o600, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
@@ -97,7 +97,7 @@ func copyProgram(program, dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 		return name, nil
 	}
-	err = replaceFile(filepath.Join(dir, name), 0o700, func(w io.Writer) error {
+	err = ReplaceFile(filepath.Join(dir, name), 0o700, func(w io.Writer) error {
 		if _, err := source.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
@@ -120,8 +120,8 @@ func nameOf(digest hash.Hash) string {
 	return programPrefix + hex.EncodeToString(digest.Sum(nil)[:8])
 }
 
-// replaceFile writes a file that is durable and whole when it appears under its name.
-func replaceFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
+// ReplaceFile writes a file that is durable and whole when it appears under its name.
+func ReplaceFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	partial, err := os.CreateTemp(filepath.Dir(path), partialPattern)
 	if err != nil {
 		return err

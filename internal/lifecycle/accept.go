@@ -30,6 +30,20 @@ func (m *Manager) Validate(ctx context.Context, spec pool.Spec) error {
 	return nil
 }
 
+// proposal is what a request asks for: the spec as it is recorded, the secrets that it came with, and what of it the
+// runtime could not run.
+type proposal struct {
+	spec    pool.Spec
+	secrets map[string]string
+	unfit   pool.Faults
+}
+
+func (m *Manager) propose(ctx context.Context, spec pool.Spec) (asked proposal) {
+	asked.unfit = m.config.Runtime.Check(ctx, spec)
+	asked.spec, asked.secrets = spec.TakeSecrets()
+	return asked
+}
+
 // Put creates the pool of the spec's name, or changes it to the spec. A spec that is the newest already is
 // answered with its operation, unless that failed: then it is tried again.
 func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted, error) {
@@ -39,48 +53,48 @@ func (m *Manager) Put(ctx context.Context, by Request, spec pool.Spec) (Accepted
 	if by.IfMatch == "" && !by.IfNoneMatch {
 		return Accepted{}, refuse(api.ProblemPrecondition, "say whether pool %q is new (If-None-Match: *) or which state of it the change is based on (If-Match with its ETag, or *)", spec.Name)
 	}
-	unfit := m.config.Runtime.Check(ctx, spec)
+	asked := m.propose(ctx, spec)
 	for {
 		if by.IfNoneMatch {
 			if err := m.decided(ctx, spec.Name); err != nil {
 				return Accepted{}, err
 			}
 		}
-		if done, err := m.put(ctx, by, spec, unfit); !errors.Is(err, errUndecided) {
+		if done, err := m.put(ctx, by, asked); !errors.Is(err, errUndecided) {
 			return done, err
 		}
 	}
 }
 
-func (m *Manager) put(ctx context.Context, by Request, spec pool.Spec, unfit pool.Faults) (Accepted, error) {
+func (m *Manager) put(ctx context.Context, by Request, asked proposal) (Accepted, error) {
 	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
-		p, err := tx.PoolByName(spec.Name)
+		p, err := tx.PoolByName(asked.spec.Name)
 		switch {
 		case errors.Is(err, store.ErrNotFound) && by.IfMatch != "":
-			return Accepted{}, notFound(spec.Name)
+			return Accepted{}, notFound(asked.spec.Name)
 		case errors.Is(err, store.ErrNotFound):
-			return m.create(tx, by, spec, unfit)
+			return m.create(tx, by, asked)
 		case err != nil:
 			return Accepted{}, err
 		}
 		if by.IfNoneMatch {
-			err := m.attach(tx, by, p, spec)
+			err := m.attach(tx, by, p, asked.spec)
 			if err != nil && m.undecided(p) {
 				err = errUndecided // it was made since we looked
 			}
 			if err != nil {
 				return Accepted{}, err
 			}
-			return m.change(tx, by, p, spec, unfit)
+			return m.change(tx, by, p, asked)
 		}
-		if there := len(pool.Changes(p.Spec, placed(spec, p))) == 0; !there || !by.names(p) {
+		if there := len(pool.Changes(p.Spec, placed(asked.spec, p))) == 0; !there || !by.names(p) {
 			err = by.match(p) // what is there already may be based on any state of the pool
 		}
 		if err := cmp.Or(notDeleting(tx, p), err); err != nil {
 			return Accepted{}, err
 		}
 		p.Claimed = true
-		return m.change(tx, by, p, spec, unfit)
+		return m.change(tx, by, p, asked)
 	})
 }
 
@@ -123,7 +137,7 @@ func (m *Manager) patch(ctx context.Context, by Request, ref string, patch []byt
 	if err != nil {
 		return Accepted{}, invalid(err)
 	}
-	unfit := m.config.Runtime.Check(ctx, spec)
+	asked := m.propose(ctx, spec)
 	return m.mutate(ctx, by, func(tx store.Writer) (Accepted, error) {
 		p, err := tx.Pool(seen.UID)
 		if err != nil {
@@ -136,7 +150,7 @@ func (m *Manager) patch(ctx context.Context, by Request, ref string, patch []byt
 			return Accepted{}, errOvertaken
 		}
 		p.Claimed = true
-		return m.change(tx, by, p, spec, unfit)
+		return m.change(tx, by, p, asked)
 	})
 }
 
@@ -188,12 +202,13 @@ func (m *Manager) Delete(ctx context.Context, by Request, ref string, force bool
 	})
 }
 
-func (m *Manager) create(tx store.Writer, by Request, spec pool.Spec, unfit pool.Faults) (Accepted, error) {
+func (m *Manager) create(tx store.Writer, by Request, asked proposal) (Accepted, error) {
+	spec := asked.spec
 	if err := pool.ValidateCreation(spec, nil); err != nil {
 		return Accepted{}, invalid(err)
 	}
-	if len(unfit) > 0 {
-		return Accepted{}, invalid(unfit)
+	if len(asked.unfit) > 0 {
+		return Accepted{}, invalid(asked.unfit)
 	}
 	now := m.config.Now()
 	p := pool.Pool{
@@ -206,15 +221,21 @@ func (m *Manager) create(tx store.Writer, by Request, spec pool.Spec, unfit pool
 	if err := tx.InsertPool(p); err != nil {
 		return Accepted{}, err
 	}
+	if err := m.keepSecrets(tx, p.UID, spec.Worker.SecretVersion(), asked.secrets); err != nil {
+		return Accepted{}, err
+	}
 	return m.accept(tx, by, p, pool.OperationCreate, pool.ChangeNone, pool.EventPoolCreated, "created")
 }
 
 // change accepts another spec for an existing pool.
-func (m *Manager) change(tx store.Writer, by Request, p pool.Pool, spec pool.Spec, unfit pool.Faults) (Accepted, error) {
+func (m *Manager) change(tx store.Writer, by Request, p pool.Pool, asked proposal) (Accepted, error) {
 	if err := notDeleting(tx, p); err != nil {
 		return Accepted{}, err
 	}
-	spec = placed(spec, p)
+	spec := placed(asked.spec, p)
+	if err := m.keepSecrets(tx, p.UID, spec.Worker.SecretVersion(), asked.secrets); err != nil {
+		return Accepted{}, err
+	}
 	changes := pool.Changes(p.Spec, spec)
 	if len(changes) == 0 {
 		return m.again(tx, by, p)
@@ -222,8 +243,8 @@ func (m *Manager) change(tx store.Writer, by Request, p pool.Pool, spec pool.Spe
 	if err := replaces(p, changes); err != nil {
 		return Accepted{}, err
 	}
-	if len(unfit) > 0 && pool.ChangeOf(p.Spec, spec) == pool.ChangeRolling {
-		return Accepted{}, invalid(unfit)
+	if len(asked.unfit) > 0 && pool.ChangeOf(p.Spec, spec) == pool.ChangeRolling {
+		return Accepted{}, invalid(asked.unfit)
 	}
 	kind, event := pool.OperationUpdate, pool.EventPoolUpdated
 	hardest, before := pool.ChangeOf(p.Spec, spec), p.Desired()

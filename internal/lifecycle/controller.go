@@ -230,7 +230,7 @@ func (c *controller) commit(ctx context.Context, d *draft, base int64) error {
 			}
 		}
 		if d.pool.Phase == pool.PhaseDestroyed {
-			if err := forgetLogs(tx, c.uid); err != nil {
+			if err := errors.Join(forgetLogs(tx, c.uid), tx.DeleteSecrets(c.uid)); err != nil {
 				return err
 			}
 		}

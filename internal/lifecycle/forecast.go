@@ -21,7 +21,8 @@ func (m *Manager) Foresee(ctx context.Context, spec pool.Spec) (api.Plan, error)
 	if err := pool.Validate(spec, nil); err != nil {
 		return api.Plan{}, invalid(err)
 	}
-	unfit := m.config.Runtime.Check(ctx, spec)
+	proposed := m.propose(ctx, spec)
+	spec = proposed.spec
 	now := m.config.Now()
 	var f foresight
 	err := m.config.Store.View(ctx, func(r store.Reader) error {
@@ -33,11 +34,14 @@ func (m *Manager) Foresee(ctx context.Context, spec pool.Spec) (api.Plan, error)
 		if err != nil {
 			return err
 		}
+		if _, err := m.judgeSecrets(r, p.UID, spec.Worker.SecretVersion(), proposed.secrets); err != nil {
+			return err
+		}
 		f, err = m.changeOf(r, p, placed(spec, p), now)
 		return err
 	})
-	if err == nil && len(unfit) > 0 && (f.plan.Action == api.PlanCreate || f.plan.Change == pool.ChangeRolling) {
-		err = invalid(unfit)
+	if err == nil && len(proposed.unfit) > 0 && (f.plan.Action == api.PlanCreate || f.plan.Change == pool.ChangeRolling) {
+		err = invalid(proposed.unfit)
 	}
 	if err != nil {
 		return api.Plan{}, err

@@ -29,7 +29,7 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 	isNew := false
 	var moves []string // uids of pools whose controllers have to know: a worker had its last lease, or more are needed
 	err := m.serve(m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
-		if l, err = answeredLease(tx, by); err == nil && l.State == pool.LeaseWaiting { // it is asked for again
+		if l, err = m.answeredLease(tx, by); err == nil && l.State == pool.LeaseWaiting { // it is asked for again
 			l.ExpiresAt = m.config.Now().Add(atMost + l.TTL.Std())
 			return tx.PutLease(l)
 		}
@@ -77,8 +77,8 @@ func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost tim
 }
 
 // answeredLease is the lease that a repeated request was answered with; ErrNotFound for a new request.
-func answeredLease(tx store.Reader, by Request) (pool.Lease, error) {
-	id, err := answered(tx, by)
+func (m *Manager) answeredLease(tx store.Reader, by Request) (pool.Lease, error) {
+	id, err := m.answered(tx, by)
 	if err == nil && id == "" {
 		err = store.ErrNotFound
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/seal"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
@@ -28,6 +29,7 @@ type Config struct {
 	Store   store.Store
 	Runtime runtime.Runtime
 	Logger  hclog.Logger
+	Keys    seal.Keyring               // seal the pools' secrets; none: no pool can have any
 	Host    string                     // name of the host whose processes it runs
 	Now     func() time.Time           // what the machine's clock says; nil: time.Now
 	NewID   func(prefix string) string // nil: prefix, '_' and a ULID in lower case
@@ -75,6 +77,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	if config.NewID == nil {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
+	config.Runtime = entrusted{config.Runtime, config.Store, config.Keys}
 	prober := health.Prober{Exec: config.Runtime.Exec}
 	if config.Probe == nil {
 		config.Probe = prober.Probe
@@ -91,7 +94,10 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	m := &Manager{config: config, clock: c, pruned: c.now(), metrics: newMetrics(), controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
 	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random, Now: config.Now})
-	if err := m.recover(ctx); err != nil {
+	if err = m.readySecrets(ctx); err == nil {
+		err = m.recover(ctx)
+	}
+	if err != nil {
 		m.Close()
 		return nil, err
 	}

@@ -67,7 +67,8 @@ func (m *Manager) viewOfAll(r store.Reader, p pool.Pool) (v pool.View, workers [
 	if workers, err = r.Workers(p.UID); err != nil {
 		return v, nil, err
 	}
-	return pool.View{Pool: p, Status: Status(p, o, running, workers, m.config.Now())}, workers, nil
+	names, err := secretNames(r, p)
+	return pool.View{Pool: p, SecretNames: names, Status: Status(p, o, running, workers, m.config.Now())}, workers, err
 }
 
 // Show is the view of a pool that was just changed.

@@ -19,7 +19,8 @@ type Request struct {
 	Comment string // why, in the author's words
 	// Key makes a repeated request harmless: it is answered with what the first one was about. Empty: none.
 	Key string
-	// Fingerprint names what is asked for, so that a key is not used for two different things.
+	// Fingerprint names what is asked for, so that a key is not used for two different things. What is recorded is a mark
+	// of it: from a fingerprint, short secrets of a request could be guessed.
 	Fingerprint string
 	// IfMatch is the entity tag that the change is based on; "*" is any.
 	IfMatch string
@@ -78,7 +79,7 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 	var done Accepted
 	err := m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		done = Accepted{}
-		id, err := answered(tx, by)
+		id, err := m.answered(tx, by)
 		if err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 }
 
 // answered is the id of what a repeated request was answered with; empty for a new request.
-func answered(tx store.Reader, by Request) (id string, err error) {
+func (m *Manager) answered(tx store.Reader, by Request) (id string, err error) {
 	if by.Key == "" {
 		return "", nil
 	}
@@ -117,7 +118,7 @@ func answered(tx store.Reader, by Request) (id string, err error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return "", nil
-	case err == nil && reply.RequestHash != by.Fingerprint:
+	case err == nil && !m.config.Keys.Marks(reply.RequestHash, by.Fingerprint):
 		return "", refuse(api.ProblemKeyReused, "the idempotency key %q was used for another request", by.Key)
 	}
 	return reply.Answered, err
@@ -138,7 +139,7 @@ func (m *Manager) remember(tx store.Writer, by Request, answered string, now tim
 		return nil
 	}
 	err := tx.PutIdempotentReply(store.IdempotentReply{
-		Author: by.Author, Key: by.Key, RequestHash: by.Fingerprint, Answered: answered, CreatedAt: now,
+		Author: by.Author, Key: by.Key, RequestHash: m.config.Keys.Mark(by.Fingerprint), Answered: answered, CreatedAt: now,
 	})
 	if err != nil {
 		return err

@@ -215,7 +215,7 @@ func (m *Manager) steer(ctx context.Context, by Request, ref string, change func
 	var running []pool.Operation
 	again := false
 	err = m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
-		uid, err := answered(tx, by)
+		uid, err := m.answered(tx, by)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/planner"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/seal"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
@@ -29,6 +30,7 @@ type stage struct {
 	m       *lifecycle.Manager
 	gate    func(call string) (before, after error) // of the runtimes; nil: open
 	ids     int
+	keys    seal.Keyring
 	plan    func(planner.World) planner.Result // nil: the planner's
 	now     func() time.Time                   // nil: the manager's own
 	// realProbes: workers are asked by the manager's own prober instead of the world's.
@@ -82,7 +84,7 @@ func (s *stage) tryOpen() (err error) {
 		s.runtime.gate = s.gate
 	}
 	config := lifecycle.Config{
-		Store: s.journal, Runtime: s.runtime, Logger: hclog.NewNullLogger(), Host: testHost,
+		Store: s.journal, Runtime: s.runtime, Logger: hclog.NewNullLogger(), Host: testHost, Keys: s.keys,
 		NewID: s.newID, Probe: s.world.probe, Hook: s.hook, Jobs: s.jobs, Plan: s.plan, Now: s.now,
 	}
 	if s.realProbes {

@@ -56,7 +56,7 @@ func (m *Manager) mark(ctx context.Context, by Request, ref, workerID string, ch
 	var p pool.Pool
 	var served []pool.Lease
 	err = m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
-		id, err := answered(tx, by)
+		id, err := m.answered(tx, by)
 		if err != nil {
 			return err
 		}

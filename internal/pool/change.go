@@ -48,7 +48,7 @@ func Changes(before, after Spec) []FieldChange {
 	var changes []FieldChange
 	a, b := before.Leaves(), after.Leaves()
 	for _, f := range Fields {
-		if isEmpty(a[f.Path]) && isEmpty(b[f.Path]) || reflect.DeepEqual(a[f.Path], b[f.Path]) {
+		if f.Secret || isEmpty(a[f.Path]) && isEmpty(b[f.Path]) || reflect.DeepEqual(a[f.Path], b[f.Path]) {
 			continue
 		}
 		changes = append(changes, FieldChange{f.Path, f.Change, leafText(a[f.Path]), leafText(b[f.Path])})

@@ -110,7 +110,7 @@ func fromTree(tree map[string]any) (s Spec, err error) {
 
 // omitEmpty gives an empty map or list the one form of being left out, so that equal specs are the same.
 func (s *Spec) omitEmpty() {
-	for _, m := range []*map[string]string{&s.Labels, &s.Worker.Env, &s.RestartTriggers} {
+	for _, m := range []*map[string]string{&s.Labels, &s.Worker.Env, &s.Worker.SecretEnv, &s.RestartTriggers} {
 		if len(*m) == 0 {
 			*m = nil
 		}
@@ -150,7 +150,7 @@ type reader struct {
 
 func (r *reader) fault(n *yaml.Node, path, reason, valid string) {
 	f := Fault{Path: path, Reason: reason, Valid: valid, Line: n.Line, Column: n.Column}
-	if n.Kind == yaml.ScalarNode {
+	if n.Kind == yaml.ScalarNode && !isSecret(path) {
 		f.Value = quoted(n.Value)
 	}
 	r.add(f)

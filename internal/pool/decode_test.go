@@ -21,6 +21,8 @@ runtime:
 worker:
   command: [/bin/worker, --port, "${PORT}"]
   env: {MODE: fast}
+  secret_env: {TOKEN: swordfish}
+  secret_env_version: 7
   working_dir: /srv
   ports: [{name: http}, {name: admin}]
   on_exit_zero: crash
@@ -70,6 +72,7 @@ func wantEveryField() pool.Spec {
 		Runtime: pool.Runtime{Process: &pool.ProcessRuntime{Host: "node-1"}},
 		Worker: pool.WorkerTemplate{
 			Command: []string{"/bin/worker", "--port", "${PORT}"}, Env: map[string]string{"MODE": "fast"},
+			SecretEnv: map[string]string{"TOKEN": "swordfish"}, SecretEnvVersion: number(7),
 			WorkingDir: "/srv", Ports: []pool.Port{{Name: "http"}, {Name: "admin"}}, OnExitZero: pool.ExitZeroCrash,
 		},
 		WorkerLimits: pool.WorkerLimits{MaxAge: &age, MaxLeases: &leases},
@@ -191,7 +194,7 @@ func TestAFaultNamesItsPlace(t *testing.T) {
 				{2, 1, "nmae", "no such field"}, {4, 3, "worker.comand", "no such field"},
 				{7, 5, "worker.ports[0].nam", "no such field"}, {8, 17, "health.http.paht", "no such field"},
 			}},
-		"what would be valid beside an unknown field": {"worker: {comand: [a]}", []place{{1, 10, "worker.comand", "command, env, working_dir, ports"}}},
+		"what would be valid beside an unknown field": {"worker: {comand: [a]}", []place{{1, 10, "worker.comand", "command, env, secret_env, secret_env_version, working_dir, ports"}}},
 		"wrong types": {
 			"name: [a]\nworker: []\nlabels: x\nsize: {}\nruntime: 1\nrestart_triggers: []\n", []place{
 				{1, 7, "name", "not a string"}, {2, 9, "worker", "not an object"}, {3, 9, "labels", "not an object"},
@@ -250,6 +253,19 @@ func TestAFaultNamesItsPlace(t *testing.T) {
 			_, err := pool.Decode([]byte(c.document))
 			requirePlaces(t, c.want, err)
 		})
+	}
+}
+
+func TestAFaultOfASecretDoesNotRepeatIt(t *testing.T) {
+	for _, document := range []string{
+		"worker: {secret_env: swordfish}",
+		"worker: {secret_env: {TOKEN: 5001}}",
+		"worker: {secret_env: {TOKEN: {inner: swordfish}}}",
+		"worker: {secret_env: [swordfish, 5001]}",
+	} {
+		_, err := pool.Decode([]byte(document))
+		require.ErrorContains(t, err, "worker.secret_env", document)
+		require.NotRegexp(t, "swordfish|5001", err.Error(), document)
 	}
 }
 

@@ -54,6 +54,7 @@ type Field struct {
 	Runtimes []string // that enforce it; nil means all
 	Required bool     // a leaf in a member of a one-of object: where that member is there
 	OneOf    bool     // a leaf in a member of a one-of object: never filled in, empty has a meaning of its own
+	Secret   bool     // only ever on its way in: no record has it, nobody is answered it, and it is no difference between specs
 	Enum     []string // the only valid values
 	Min, Max string   // bounds, written like the value
 	Pattern  string   // an anchored regular expression
@@ -89,6 +90,10 @@ var Fields = []Field{
 		Doc: "Program and arguments of a worker. `${PORT}` and `${POOLKEEPER_PORT_<NAME>}` stand for the ports chosen for it, `${POOLKEEPER_WORKER_ID}` for its id."},
 	{Path: "worker.env", Kind: KindMap, Change: ChangeRolling,
 		Doc: "Environment of a worker, beside the variables that Poolkeeper sets, and PATH and HOME, which are the manager's unless they are set here. Nothing else is passed on."},
+	{Path: pathSecretEnv, Kind: KindMap, Secret: true, Change: ChangeNone,
+		Doc: "Secret part of a worker's environment. It is kept encrypted and never shown again, beside `worker.secret_env_version`, which names it: a new version needs the values, a known one has them already."},
+	{Path: pathSecretVersion, Kind: KindInt, Change: ChangeRolling, Min: "1", Max: "1000000000",
+		Doc: "Version of the secret environment. The same version always stands for the same values, so that a pool can return to it; raise it with every change of them. Left out, workers have no secrets."},
 	{Path: "worker.working_dir", Kind: KindString, Change: ChangeRolling, Runtimes: []string{RuntimeProcess}, Pattern: `^(/[^\x00]*)?$`, Valid: "an absolute path without NUL",
 		Doc: "Directory a worker starts in; left out, the root directory."},
 	{Path: "worker.ports", Kind: KindPorts, Change: ChangeRolling,
@@ -218,6 +223,12 @@ var patterns = func() map[string]*regexp.Regexp {
 func FieldAt(path string) (Field, bool) {
 	f, ok := fieldByPath[path]
 	return f, ok
+}
+
+// isSecret says whether a path is that of a secret leaf, or of a value in it.
+func isSecret(path string) bool {
+	leaf, _, _ := strings.Cut(path, "[")
+	return fieldByPath[leaf].Secret
 }
 
 // Objects lists the dotted paths of all inner objects of a spec, parents before children.

@@ -72,7 +72,11 @@ func TestEveryFieldIsWellFormed(t *testing.T) {
 			require.False(t, seen[f.Path], "it is there twice")
 			seen[f.Path] = true
 			require.Regexp(t, "^[A-Z`].*\\.$", f.Doc)
-			require.Contains(t, []pool.Change{pool.ChangeCreation, pool.ChangeHot, pool.ChangeContract, pool.ChangeRolling, pool.ChangeReplace}, f.Change)
+			if f.Secret {
+				require.Equal(t, pool.ChangeNone, f.Change, "no two specs differ in it")
+			} else {
+				require.Contains(t, []pool.Change{pool.ChangeCreation, pool.ChangeHot, pool.ChangeContract, pool.ChangeRolling, pool.ChangeReplace}, f.Change)
+			}
 			require.False(t, f.Required && f.Default != "", "what is required needs no default")
 			require.False(t, f.OneOf && f.Default != "", "a member of a one-of object is never filled in")
 			if f.Pattern != "" {
@@ -180,9 +184,10 @@ func TestHarderIsTheLaterOfTheChanges(t *testing.T) {
 func TestTheKindOfChangeOfEveryField(t *testing.T) {
 	rows := map[pool.Change][]string{
 		pool.ChangeReplace:  {"name", "runtime.process.host"},
-		pool.ChangeRolling:  {"worker.command", "worker.env", "worker.working_dir", "worker.ports", "restart_triggers"},
+		pool.ChangeRolling:  {"worker.command", "worker.env", "worker.secret_env_version", "worker.working_dir", "worker.ports", "restart_triggers"},
 		pool.ChangeContract: {"health.", "drain.", "leases.", "worker.on_exit_zero"},
 		pool.ChangeHot:      {"description", "labels", "worker_limits.", "size", "autoscaling.min", "autoscaling.max", "autoscaling.idle_timeout", "remediation.", "update.", "logs.", "deletion_protection"},
+		pool.ChangeNone:     {"worker.secret_env"},
 		pool.ChangeCreation: {"initialization", "autoscaling.initial"},
 	}
 	for _, f := range pool.Fields {

@@ -178,5 +178,6 @@ type Status struct {
 // View is a pool as the API shows it.
 type View struct {
 	Pool
-	Status Status `json:"status"`
+	SecretNames []string `json:"secret_names,omitempty" doc:"Variables of its secret environment, whose values nobody is answered"`
+	Status      Status   `json:"status"`
 }

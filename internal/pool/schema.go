@@ -14,7 +14,7 @@ const durationPattern = `^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|
 
 // keyPatterns and valuePatterns are what the keys and values of maps must match.
 var (
-	keyPatterns   = map[string]*regexp.Regexp{"labels": labelKey, "worker.env": envName}
+	keyPatterns   = map[string]*regexp.Regexp{"labels": labelKey, "worker.env": envName, pathSecretEnv: envName}
 	valuePatterns = map[string]*regexp.Regexp{"labels": labelValue}
 )
 
@@ -88,7 +88,7 @@ func isMember(object string) bool {
 
 // schema describes a leaf.
 func (f Field) schema() (*jsonschema.Schema, error) {
-	s := &jsonschema.Schema{Description: f.schemaDoc(), Pattern: f.Pattern}
+	s := &jsonschema.Schema{Description: f.schemaDoc(), Pattern: f.Pattern, WriteOnly: f.Secret}
 	for _, v := range f.Enum {
 		s.Enum = append(s.Enum, v)
 	}

@@ -194,7 +194,7 @@ func TestTheSchemaRefusesWhatIsNot(t *testing.T) {
 // Some rules read several fields, or bounds of text: an editor cannot know them.
 var beyondSchema = []string{
 	"a long label", "a long trigger", "a command without a program", "NUL in an argument", "a port that is not declared",
-	"${PORT} without a port", "PORT in the environment", "our variables", "NUL in a variable", "a port twice",
+	"${PORT} without a port", "PORT in the environment", "our variables", "our variables as secrets", "a secret that is a variable too", "secrets without a version", "NUL in a variable", "a port twice",
 	"a hook of another port", "a hook that tells nothing", "jobs of another port", "jobs at no JSONPath", "a short time to live",
 	"a short life", "no backoff", "a canary for a month", "a window without a time", "a window every second", "a window on Mars", "a window that never opens", "a window every day",
 	"a window without an end",

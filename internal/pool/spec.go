@@ -55,11 +55,30 @@ func (r Runtime) Host() string {
 
 // WorkerTemplate is what one worker is made from.
 type WorkerTemplate struct {
-	Command    []string          `json:"command"`
-	Env        map[string]string `json:"env,omitempty"`
-	WorkingDir string            `json:"working_dir,omitempty"`
-	Ports      []Port            `json:"ports,omitempty"`
-	OnExitZero string            `json:"on_exit_zero"`
+	Command []string          `json:"command"`
+	Env     map[string]string `json:"env,omitempty"`
+	// SecretEnv is there on its way in, and again when a worker is started; see Spec.TakeSecrets.
+	SecretEnv        map[string]string `json:"secret_env,omitempty"`
+	SecretEnvVersion *int64            `json:"secret_env_version,omitempty"` // nil: no secrets
+	WorkingDir       string            `json:"working_dir,omitempty"`
+	Ports            []Port            `json:"ports,omitempty"`
+	OnExitZero       string            `json:"on_exit_zero"`
+}
+
+// The paths of the secret environment and of its version.
+const (
+	pathSecretEnv     = "worker.secret_env"
+	pathSecretVersion = "worker.secret_env_version"
+)
+
+// SecretVersion is the version of the secret environment; 0 stands for none.
+func (w WorkerTemplate) SecretVersion() int64 { return valueOf(w.SecretEnvVersion) }
+
+// TakeSecrets is the spec as it is recorded, and the secret values that it brought along: nil if none.
+func (s Spec) TakeSecrets() (Spec, map[string]string) {
+	secrets := s.Worker.SecretEnv
+	s.Worker.SecretEnv = nil
+	return s, secrets
 }
 
 // The values of WorkerTemplate.OnExitZero.

@@ -175,7 +175,24 @@ var rules = []rule{
 	{[]string{"worker.command", "worker.ports"}, func(s Spec) Faults {
 		return s.Worker.command().references(s.Worker.Ports)
 	}},
-	{[]string{"worker.env"}, environment},
+	{[]string{"worker.env"}, func(s Spec) Faults { return environment("worker.env", s.Worker.Env) }},
+	{[]string{pathSecretEnv}, func(s Spec) Faults {
+		return environment(pathSecretEnv, s.Worker.SecretEnv)
+	}},
+	{[]string{"worker.env", pathSecretEnv}, func(s Spec) (faults Faults) {
+		for _, k := range sortedKeys(s.Worker.SecretEnv) {
+			if _, twice := s.Worker.Env[k]; twice {
+				faults = append(faults, Fault{Path: fmt.Sprintf("%s[%q]", pathSecretEnv, k), Reason: "is in worker.env too", Valid: "a name that is in one of them"})
+			}
+		}
+		return faults
+	}},
+	{[]string{pathSecretEnv, pathSecretVersion}, func(s Spec) Faults {
+		if len(s.Worker.SecretEnv) > 0 && s.Worker.SecretEnvVersion == nil {
+			return Faults{{Path: pathSecretVersion, Reason: "is required beside " + pathSecretEnv, Valid: "a whole number from 1, raised with every change of the values"}}
+		}
+		return nil
+	}},
 	{[]string{"worker.ports"}, portNames},
 	{[]string{"health.http", "health.tcp", "health.grpc", "health.exec"}, oneProbe},
 	{[]string{"health.exec", pathHealthExec}, func(s Spec) Faults {
@@ -334,15 +351,16 @@ func (c Command) references(ports []Port) (faults Faults) {
 	return faults
 }
 
-func environment(s Spec) (faults Faults) {
-	for _, k := range sortedKeys(s.Worker.Env) {
-		at := fmt.Sprintf("worker.env[%q]", k)
+// environment judges variables. No fault tells a value.
+func environment(path string, variables map[string]string) (faults Faults) {
+	for _, k := range sortedKeys(variables) {
+		at := fmt.Sprintf("%s[%q]", path, k)
 		switch {
 		case !envName.MatchString(k):
 			faults = append(faults, Fault{Path: at, Value: quoted(k), Reason: "is not a name of an environment variable", Valid: "letters, digits and '_', not starting with a digit"})
 		case k == "PORT", strings.HasPrefix(k, "POOLKEEPER_"):
 			faults = append(faults, Fault{Path: at, Value: quoted(k), Reason: "is set by Poolkeeper", Valid: "any name but PORT and POOLKEEPER_*"})
-		case strings.ContainsRune(s.Worker.Env[k], 0):
+		case strings.ContainsRune(variables[k], 0):
 			faults = append(faults, Fault{Path: at, Reason: "holds a NUL byte", Valid: "text without NUL"})
 		}
 	}

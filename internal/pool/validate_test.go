@@ -79,6 +79,20 @@ var invalid = map[string]struct {
 	"PORT in the environment":   {func(s *pool.Spec) { s.Worker.Env = map[string]string{"PORT": "1"} }, `worker.env["PORT"]`, "set by Poolkeeper", []string{"worker.env"}},
 	"our variables":             {func(s *pool.Spec) { s.Worker.Env = map[string]string{"POOLKEEPER_X": "1"} }, `worker.env["POOLKEEPER_X"]`, "set by Poolkeeper", []string{"worker.env"}},
 	"NUL in a variable":         {func(s *pool.Spec) { s.Worker.Env = map[string]string{"A": "\x00"} }, `worker.env["A"]`, "NUL", []string{"worker.env"}},
+	"a secret with a dash":      {func(s *pool.Spec) { secrets(s, "A-B", "x") }, `worker.secret_env["A-B"]`, "environment variable", []string{"worker.secret_env"}},
+	"our variables as secrets":  {func(s *pool.Spec) { secrets(s, "PORT", "x") }, `worker.secret_env["PORT"]`, "set by Poolkeeper", []string{"worker.secret_env"}},
+	"a secret that is a variable too": {func(s *pool.Spec) {
+		s.Worker.Env = map[string]string{"A": "x"}
+		secrets(s, "A", "x")
+	}, `worker.secret_env["A"]`, "in worker.env too", []string{"worker.env", "worker.secret_env"}},
+	"secrets without a version": {func(s *pool.Spec) {
+		secrets(s, "A", "x")
+		s.Worker.SecretEnvVersion = nil
+	}, "worker.secret_env_version", "required beside worker.secret_env", []string{"worker.secret_env", "worker.secret_env_version"}},
+	"secrets of version 0": {func(s *pool.Spec) {
+		secrets(s, "A", "x")
+		s.Worker.SecretEnvVersion = number(0)
+	}, "worker.secret_env_version", "out of range", []string{"worker.secret_env_version"}},
 	"a relative directory":      {func(s *pool.Spec) { s.Worker.WorkingDir = "srv" }, "worker.working_dir", "absolute path", []string{"worker.working_dir"}},
 	"NUL in a directory":        {func(s *pool.Spec) { s.Worker.WorkingDir = "/srv\x00" }, "worker.working_dir", "without NUL", []string{"worker.working_dir"}},
 	"a port without a name":     {func(s *pool.Spec) { s.Worker.Ports = append(s.Worker.Ports, pool.Port{}) }, "worker.ports[2].name", "name of a port", []string{"worker.ports"}},
@@ -353,4 +367,9 @@ func TestAFaultReadsAsASentence(t *testing.T) {
 func TestThePortVariable(t *testing.T) {
 	require.Equal(t, "POOLKEEPER_PORT_HTTP", pool.PortVariable("http"))
 	require.Equal(t, "POOLKEEPER_PORT_MY_ADMIN", pool.PortVariable("my-admin"))
+}
+
+// secrets gives a spec one secret variable.
+func secrets(s *pool.Spec, name, value string) {
+	s.Worker.SecretEnv, s.Worker.SecretEnvVersion = map[string]string{name: value}, number(1)
 }

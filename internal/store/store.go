@@ -108,6 +108,12 @@ type Reader interface {
 	// Latest is the newest moment that events and the grants, renewals and ends of leases tell of; zero if there
 	// are none. One that waits tells by its expiry that it was asked for longestWait before at the latest.
 	Latest(longestWait time.Duration) (time.Time, error)
+	// Secret is one version of a pool's secrets; Secrets lists all of them, the oldest version first.
+	Secret(poolUID string, version int64) (Secret, error)
+	Secrets(poolUID string) ([]Secret, error)
+	// SecretKeys are the ids of the keys that anything is sealed with, and SecretsSealedBy lists what one has sealed.
+	SecretKeys() ([]string, error)
+	SecretsSealedBy(keyID string, limit int) ([]Secret, error)
 	// IdempotentReply finds what was answered to a key, by any request.
 	IdempotentReply(author, key string) (IdempotentReply, error)
 }
@@ -136,6 +142,9 @@ type Writer interface {
 	PutOperation(pool.Operation) error
 	// AppendEvents numbers the events per pool, without gaps, in the order given.
 	AppendEvents(...pool.Event) error
+	// PutSecret inserts or replaces.
+	PutSecret(Secret) error
+	DeleteSecrets(poolUID string) error
 	PutIdempotentReply(IdempotentReply) error
 	// PruneIdempotentReplies deletes what is older than before.
 	PruneIdempotentReplies(before time.Time) error

@@ -26,6 +26,7 @@ type options struct {
 	listen    []string
 	token     string
 	tokenFile string
+	keyFile   string
 	host      string
 	embedded  bool
 	idleExit  time.Duration
@@ -54,6 +55,7 @@ func Command(version string, dataDir, token func() string) *cobra.Command {
 	set := cmd.Flags()
 	set.StringArrayVar(&o.listen, "listen", nil, `also answer here: "tcp://127.0.0.1:7070" (needs a token) or "unix:///path/to.sock"; may be repeated`)
 	set.StringVar(&o.tokenFile, "token-file", "", "file with the token that TCP clients must show")
+	set.StringVar(&o.keyFile, "secrets-key-file", "", "file with the key that seals the pools' secrets, and older keys in lines below it (default: secrets.key in the data directory, made when there is none)")
 	set.StringVar(&o.host, "host", "", "name of this host in specs (default: the host's own)")
 	set.BoolVar(&o.embedded, "embedded", false, "be private to the data directory's user, and end when nobody needs it")
 	set.DurationVar(&o.idleExit, "idle-exit", defaultIdleExit, "with --embedded, or if given: end after so long without a pool and without a request (0: never)")
@@ -89,7 +91,7 @@ func (o options) run(ctx context.Context) error {
 		makePrivate()
 	}
 	m := instance{
-		version: o.version, dir: dir, host: o.host, token: token, addresses: addresses,
+		version: o.version, dir: dir, host: o.host, token: token, addresses: addresses, keyFile: o.keyFile,
 		embedded: o.embedded, idleExit: o.idleExit,
 		log: hclog.New(&hclog.LoggerOptions{Name: "poolkeeper", Level: level, JSONFormat: o.logJSON, Output: os.Stderr}),
 	}

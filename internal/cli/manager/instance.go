@@ -30,6 +30,7 @@ type instance struct {
 	host      string
 	token     string
 	addresses []address
+	keyFile   string // of the secrets; empty: the data directory's own
 	embedded  bool
 	idleExit  time.Duration // 0: it never ends by itself
 	log       hclog.Logger
@@ -76,7 +77,11 @@ func (m instance) live(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, workers.Close()) }()
-	pools, err := lifecycle.New(ctx, lifecycle.Config{Store: records, Runtime: workers, Logger: m.log.Named("lifecycle"), Host: m.host})
+	keys, err := m.keys(ctx, records)
+	if err != nil {
+		return err
+	}
+	pools, err := lifecycle.New(ctx, lifecycle.Config{Store: records, Runtime: workers, Logger: m.log.Named("lifecycle"), Keys: keys, Host: m.host})
 	if err != nil {
 		return err
 	}

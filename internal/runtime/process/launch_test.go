@@ -56,19 +56,22 @@ func TestAWorkersEnvironmentIsExactlyWhatItsSpecAndTheManagerSay(t *testing.T) {
 	r := openRuntime(t, t.TempDir())
 	common := []string{"POOLKEEPER_POOL=fleet", "POOLKEEPER_POOL_UID=p1", "POOLKEEPER_MANAGER=" + r.identity}
 	for _, c := range []struct {
-		name string
-		env  map[string]string
-		want []string
+		name    string
+		env     map[string]string
+		secrets map[string]string
+		want    []string
 	}{
-		{"nothing", nil, []string{"PATH=/usr/bin:/bin", "HOME=/home/somebody"}},
-		{"values", map[string]string{"A": "1", "B": "x y=z"}, []string{"A=1", "B=x y=z", "PATH=/usr/bin:/bin", "HOME=/home/somebody"}},
-		{"its-own-path-and-home", map[string]string{"PATH": "/bin", "HOME": "/"}, []string{"PATH=/bin", "HOME=/"}},
-		{"references", map[string]string{"ID": "<${POOLKEEPER_WORKER_ID}@${POOLKEEPER_POOL}>", "OTHER": "${HOME}${}"},
+		{"nothing", nil, nil, []string{"PATH=/usr/bin:/bin", "HOME=/home/somebody"}},
+		{"values", map[string]string{"A": "1", "B": "x y=z"}, nil, []string{"A=1", "B=x y=z", "PATH=/usr/bin:/bin", "HOME=/home/somebody"}},
+		{"its-own-path-and-home", map[string]string{"PATH": "/bin", "HOME": "/"}, nil, []string{"PATH=/bin", "HOME=/"}},
+		{"references", map[string]string{"ID": "<${POOLKEEPER_WORKER_ID}@${POOLKEEPER_POOL}>", "OTHER": "${HOME}${}"}, nil,
 			[]string{"ID=<references@fleet>", "OTHER=${HOME}${}", "PATH=/usr/bin:/bin", "HOME=/home/somebody"}},
+		{"secrets-as-they-are", map[string]string{"A": "1"}, map[string]string{"TOKEN": "$${PORT}${POOLKEEPER_POOL}"},
+			[]string{"A=1", "TOKEN=$${PORT}${POOLKEEPER_POOL}", "PATH=/usr/bin:/bin", "HOME=/home/somebody"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := launchOf(c.name, "cat", "/proc/self/environ")
-			l.Template.Env = c.env
+			l.Template.Env, l.Template.SecretEnv = c.env, c.secrets
 			launch(t, r, l)
 			next(t, r)
 			text, err := r.Logs(t.Context(), testPool, c.name, 1<<20)

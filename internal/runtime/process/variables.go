@@ -58,6 +58,7 @@ func newEnvironment(l runtime.Launch, identity string, b base, ports map[string]
 	for name, value := range l.Template.Env {
 		all[name] = expand.Replace(value)
 	}
+	maps.Copy(all, l.Template.SecretEnv) // as they are
 	maps.Copy(all, given)
 	all[varPoolUID] = l.PoolUID
 	all[varManager] = identity

@@ -32,6 +32,7 @@ func Run(t *testing.T, newDatabase func(t *testing.T) Database) {
 		{"leases", leaseCases},
 		{"operations", operationCases},
 		{"events", eventCases},
+		{"secrets", secretCases},
 		{"idempotent replies", replyCases},
 		{"transactions", transactionCases},
 	} {
