@@ -59,6 +59,7 @@ var hclNotes = map[string]string{
 }
 
 var changeDocs = map[pool.Change]string{
+	pool.ChangeNone:     "A change of it alone is not seen.",
 	pool.ChangeCreation: "Read at creation only.",
 	pool.ChangeHot:      "Changed in place; no worker is replaced.",
 	pool.ChangeContract: "Changed in place; living workers follow without a restart.",
@@ -85,7 +86,7 @@ func fieldDoc(f pool.Field) string {
 	if f.Default != "" {
 		parts = append(parts, fmt.Sprintf("Default: `%s`.", f.Default))
 	}
-	return strings.Join(append(parts, changeDocs[f.Change]), " ")
+	return inHCL.Replace(strings.Join(append(parts, changeDocs[f.Change]), " "))
 }
 
 // requiredByTerraform: leaves of one-of objects are left to the validator, because Terraform does not know
@@ -156,6 +157,9 @@ func leafAttribute(f pool.Field) schema.Attribute {
 	doc, required := fieldDoc(f), requiredByTerraform(f)
 	optional, computed := !required, hasDefault(f)
 	judge := leafValidator{f}
+	if f.Secret {
+		return secretAttribute(doc)
+	}
 	switch f.Kind {
 	case pool.KindInt:
 		// Of a number that is not whole, the framework's own Int64Attribute says that it is a bug of the provider.

@@ -20,7 +20,9 @@ func unknownPaths() []string {
 		`labels["team"]`, `restart_triggers["v"]`, "timeouts", "timeouts.create", "timeouts.update", "timeouts.delete",
 	}
 	for _, f := range pool.Fields {
-		paths = append(paths, f.Path)
+		if !f.Secret { // which no plan holds
+			paths = append(paths, inHCL.Replace(f.Path))
+		}
 	}
 	paths = append(paths, pool.Objects()...)
 	return slices.DeleteFunc(paths, ofAnotherWay)

@@ -141,6 +141,8 @@ func (tf *core) validate(config object) []*tfprotov6.Diagnostic {
 	tf.t.Helper()
 	t := tf.poolType()
 	resp, err := tf.server.ValidateResourceConfig(tf.t.Context(), &tfprotov6.ValidateResourceConfigRequest{
+		ClientCapabilities: &tfprotov6.ValidateResourceConfigClientCapabilities{WriteOnlyAttributesAllowed: true},
+
 		TypeName: poolType, Config: tf.dynamic(t, value(tf.t, t, config)),
 	})
 	require.NoError(tf.t, err)
@@ -185,13 +187,14 @@ func (tf *core) planOver(prior tftypes.Value, config object) plan {
 }
 
 // proposed is what Terraform proposes: the configuration, and the prior values of what is computed where it is
-// left open.
+// left open. What is write-only is in no plan.
 func proposed(config, prior tftypes.Value) tftypes.Value {
 	var members map[string]tftypes.Value
 	if !config.IsKnown() || config.IsNull() || config.As(&members) != nil {
 		return config
 	}
 	open, attributes := map[string]tftypes.Value{}, poolAttributes(context.Background())
+	open["worker.secret_env_wo"] = tftypes.NewValue(tftypes.Map{ElementType: tftypes.String}, nil)
 	for name, v := range members {
 		if !attributes[name].IsComputed() {
 			continue
@@ -342,7 +345,7 @@ func dotted(at *tftypes.AttributePath) string {
 }
 
 // shown is the present state's value at a dotted path: a string, an int64, a bool, nil or unknown.
-func (tf *core) shown(at string) any { return plain(valueAt(tf.state, at)) }
+func (tf *core) shown(at string) any { return plain(valueAt(tf.state, inHCL.Replace(at))) }
 
 func plain(v tftypes.Value) any {
 	if !v.IsKnown() {

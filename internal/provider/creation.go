@@ -30,7 +30,7 @@ func (r *poolResource) Create(ctx context.Context, req resource.CreateRequest, r
 		return
 	}
 	late, done := graced(ctx)
-	accepted, err := manager.Create(late, d.spec, client.Change{Reason: r.reason})
+	accepted, err := manager.Create(late, withSecrets(d.spec, req.Config.Raw), client.Change{Reason: r.reason})
 	done()
 	if err != nil {
 		resp.Diagnostics.Append(creationRefused(d.spec.Name, err)...)

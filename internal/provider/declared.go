@@ -128,9 +128,9 @@ func (d *declared) read(raw tftypes.Value, object *node) map[string]any {
 				d.note(m, d.unjudged)
 			}
 		case m.field != nil:
-			tree[m.name] = jsonValue(v)
+			tree[m.key] = jsonValue(v)
 		default:
-			tree[m.name] = d.read(v, m)
+			tree[m.key] = d.read(v, m)
 		}
 	}
 	return tree

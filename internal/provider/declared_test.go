@@ -16,7 +16,7 @@ func full() object {
 		"name": "web", "description": "front", "labels": object{"team": "a"},
 		"runtime": object{"process": object{"host": "here"}},
 		"worker": object{
-			"command": list{"/bin/worker", "--port=${PORT}"}, "env": object{"A": "1", "EMPTY": ""},
+			"command": list{"/bin/worker", "--port=${PORT}"}, "env": object{"A": "1", "EMPTY": ""}, "secret_env_wo": object{"TOKEN": "swordfish"}, "secret_env_wo_version": 7,
 			"working_dir": "/srv", "ports": list{object{"name": "http"}, object{"name": "admin"}}, "on_exit_zero": "crash",
 		},
 		"worker_limits": object{"max_age": "24h", "max_leases": 100}, "leases": object{"slots": 4, "ttl": "30s"},
@@ -60,6 +60,8 @@ runtime: {process: {host: here}}
 worker:
   command: [/bin/worker, "--port=${PORT}"]
   env: {A: "1", EMPTY: ""}
+  secret_env: {TOKEN: swordfish}
+  secret_env_version: 7
   working_dir: /srv
   ports: [{name: http}, {name: admin}]
   on_exit_zero: crash

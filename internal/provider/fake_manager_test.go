@@ -25,6 +25,7 @@ type fakeManager struct {
 	pools    map[string]*pool.View    // by uid
 	crews    map[string][]pool.Worker // by the pool's uid
 	ops      map[string]*pool.Operation
+	secrets  []map[string]string // that came with creations and updates
 	serial   int
 	held     bool          // operations stay running until released
 	news     chan struct{} // closed and replaced when an operation ends
@@ -224,6 +225,7 @@ func (f *fakeManager) Create(ctx context.Context, spec pool.Spec, c client.Chang
 	if err != nil {
 		return api.Accepted{}, err
 	}
+	spec = f.confide(spec)
 	var faults pool.Faults
 	if errors.As(pool.ValidateCreation(spec, nil), &faults) {
 		p := problem(api.ProblemInvalid, 422, "the spec is not valid")
@@ -250,6 +252,7 @@ func (f *fakeManager) Update(ctx context.Context, spec pool.Spec, c client.Chang
 	if err != nil {
 		return api.Accepted{}, err
 	}
+	spec = f.confide(spec)
 	v := f.named(spec.Name)
 	switch {
 	case v == nil:
@@ -258,6 +261,13 @@ func (f *fakeManager) Update(ctx context.Context, spec pool.Spec, c client.Chang
 		return api.Accepted{}, problem(api.ProblemStale, 412, "pool %q was changed meanwhile", spec.Name)
 	}
 	return f.change(v, spec, c)
+}
+
+// confide takes note of the secrets that came with a spec, which it records without.
+func (f *fakeManager) confide(spec pool.Spec) pool.Spec {
+	spec, secrets := spec.TakeSecrets()
+	f.secrets = append(f.secrets, secrets)
+	return spec
 }
 
 func (f *fakeManager) change(v *pool.View, spec pool.Spec, c client.Change) (api.Accepted, error) {

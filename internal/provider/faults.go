@@ -16,7 +16,7 @@ const invalidSpec = "Invalid pool"
 // faultDiagnostic is the one form in which a fault is shown, whoever found it: equal ones are shown once.
 func faultDiagnostic(at path.Path, f pool.Fault) diag.Diagnostic {
 	f.Line, f.Column = 0, 0 // of a document that the user never saw
-	return diag.NewAttributeErrorDiagnostic(at, invalidSpec, f.String())
+	return diag.NewAttributeErrorDiagnostic(at, invalidSpec, inHCL.Replace(f.String()))
 }
 
 // faultDiagnostics shows the faults of an error at their attributes; any other error is shown as it is.
@@ -47,6 +47,7 @@ func placeOf(text string) path.Path {
 // attributePath reads a fault's path, like worker.ports[0].name or labels["a.b"]. An empty path, and what
 // comes after a step that cannot be read, is left out: the diagnostic then points at the whole around it.
 func attributePath(text string) path.Path {
+	text = inHCL.Replace(text)
 	at := path.Empty()
 	for text != "" {
 		switch {

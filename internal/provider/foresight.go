@@ -63,8 +63,9 @@ func worstSpec(prior, proposed tftypes.Value, p planned) (spec pool.Spec, unknow
 	known := map[string]tftypes.Value{}
 	for _, f := range pool.Fields {
 		if p.unknown[f.Path] {
-			known[f.Path] = valueAt(prior, f.Path)
-			unknown = append(unknown, f.Path)
+			at := inHCL.Replace(f.Path)
+			known[at] = valueAt(prior, at)
+			unknown = append(unknown, at)
 		}
 	}
 	spec = declare(withValues(proposed, known)).spec

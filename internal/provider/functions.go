@@ -35,7 +35,7 @@ func (poolFromYAML) Metadata(_ context.Context, _ function.MetadataRequest, resp
 func (poolFromYAML) Definition(ctx context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary:             "Reads a pool from YAML or JSON",
-		MarkdownDescription: "Reads a pool as `poolkeeper pool apply -f` does, and judges it by the same rules. The result has an attribute for each of the resource's arguments, with the defaults filled in and `null` for what is left out, so the pools of many documents are of one type.",
+		MarkdownDescription: "Reads a pool as `poolkeeper pool apply -f` does, and judges it by the same rules. The result has an attribute for each of the resource's arguments, with the defaults filled in and `null` for what is left out, so the pools of many documents are of one type. A document with secrets is refused.",
 		Parameters:          []function.Parameter{function.StringParameter{Name: "document", MarkdownDescription: "One pool as YAML or JSON, like the `file` of one."}},
 		Return:              function.ObjectReturn{AttributeTypes: specTypes(ctx)},
 	}
@@ -52,6 +52,9 @@ func (poolFromYAML) Run(ctx context.Context, req function.RunRequest, resp *func
 	}
 	if err == nil {
 		err = pool.ValidateCreation(spec, nil)
+	}
+	if err == nil && spec.Worker.SecretEnv != nil {
+		err = errSecrets
 	}
 	if err != nil {
 		resp.Error = function.NewArgumentFuncError(0, err.Error())
@@ -70,6 +73,9 @@ func (poolFromYAML) Run(ctx context.Context, req function.RunRequest, resp *func
 	}
 	resp.Error = resp.Result.Set(ctx, types.ObjectValueMust(typed, members))
 }
+
+// errSecrets: what a function returns is kept in plans, and shown.
+var errSecrets = errors.New("worker.secret_env: secrets are not read from a document here; valid: worker.secret_env_wo of the resource")
 
 // specMembers are the attributes of a spec, as an import would have them.
 func specMembers(t tftypes.Object, spec pool.Spec) map[string]tftypes.Value {
@@ -94,7 +100,7 @@ func (poolToYAML) Metadata(_ context.Context, _ function.MetadataRequest, resp *
 func (poolToYAML) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary:             "Writes a pool as YAML",
-		MarkdownDescription: "Writes a pool as YAML that `poolkeeper pool apply -f` and `pool_from_yaml` read, with its defaults. It takes an object with the resource's arguments, or a whole `poolkeeper_resource_pool`, of which it leaves out what only the manager tells and what only Terraform keeps.",
+		MarkdownDescription: "Writes a pool as YAML that `poolkeeper pool apply -f` and `pool_from_yaml` read, with its defaults. It takes an object with the resource's arguments, or a whole `poolkeeper_resource_pool`, of which it leaves out what only the manager tells and what only Terraform keeps. Secrets are left out too.",
 		Parameters:          []function.Parameter{function.DynamicParameter{Name: "pool", MarkdownDescription: "The pool."}},
 		Return:              function.StringReturn{},
 	}
@@ -127,7 +133,7 @@ func specDocument(ctx context.Context, given attr.Value) ([]byte, error) {
 		delete(tree, r.name)
 	}
 	maps.DeleteFunc(tree, func(name string, _ any) bool { return name == "timeouts" || name == onDestroy })
-	data, err := json.Marshal(tree)
+	data, err := json.Marshal(named(tree, specTree()))
 	if err != nil {
 		return nil, err
 	}
@@ -135,5 +141,24 @@ func specDocument(ctx context.Context, given attr.Value) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	spec, _ = spec.TakeSecrets()
 	return pool.YAML(spec)
+}
+
+// named is a tree with the names that its members have in JSON.
+func named(tree map[string]any, object *node) map[string]any {
+	renamed := map[string]any{}
+	for name, v := range tree {
+		m := object.member(name)
+		inner, isObject := v.(map[string]any)
+		switch {
+		case m == nil:
+			renamed[name] = v // whoever reads it says that there is no such field
+		case m.field == nil && isObject:
+			renamed[m.key] = named(inner, m)
+		default:
+			renamed[m.key] = v
+		}
+	}
+	return renamed
 }

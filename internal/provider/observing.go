@@ -81,6 +81,9 @@ type observation struct {
 func (o observation) object(t tftypes.Object, before tftypes.Value, n *node) map[string]tftypes.Value {
 	members := map[string]tftypes.Value{}
 	for _, m := range n.members {
+		if _, here := t.AttributeTypes[m.name]; !here {
+			continue // a data source has no secrets
+		}
 		was := valueAt(before, m.name)
 		inner, isObject := t.AttributeTypes[m.name].(tftypes.Object)
 		switch {

@@ -85,6 +85,9 @@ func hostedBy(t tftypes.Type, host string) tftypes.Value {
 func dataAttributes(object *node) map[string]schema.Attribute {
 	attributes := map[string]schema.Attribute{}
 	for _, m := range object.members {
+		if m.field != nil && m.field.Secret {
+			continue
+		}
 		if m.field != nil {
 			attributes[m.name] = dataLeaf(*m.field)
 		} else {
@@ -99,21 +102,21 @@ func dataAttributes(object *node) map[string]schema.Attribute {
 func dataLeaf(f pool.Field) schema.Attribute {
 	switch f.Kind {
 	case pool.KindInt:
-		return schema.Int64Attribute{Computed: true, MarkdownDescription: f.Doc}
+		return schema.Int64Attribute{Computed: true, MarkdownDescription: inHCL.Replace(f.Doc)}
 	case pool.KindBool:
-		return schema.BoolAttribute{Computed: true, MarkdownDescription: f.Doc}
+		return schema.BoolAttribute{Computed: true, MarkdownDescription: inHCL.Replace(f.Doc)}
 	case pool.KindList:
-		return schema.ListAttribute{Computed: true, MarkdownDescription: f.Doc, ElementType: types.StringType}
+		return schema.ListAttribute{Computed: true, MarkdownDescription: inHCL.Replace(f.Doc), ElementType: types.StringType}
 	case pool.KindMap:
-		return schema.MapAttribute{Computed: true, MarkdownDescription: f.Doc, ElementType: types.StringType}
+		return schema.MapAttribute{Computed: true, MarkdownDescription: inHCL.Replace(f.Doc), ElementType: types.StringType}
 	case pool.KindPorts, pool.KindWindows:
 		members := map[string]schema.Attribute{}
 		for _, m := range f.Kind.Members() {
 			members[m.Name] = schema.StringAttribute{Computed: true, MarkdownDescription: m.Doc, CustomType: stringType(m.Kind)}
 		}
-		return schema.ListNestedAttribute{Computed: true, MarkdownDescription: f.Doc, NestedObject: schema.NestedAttributeObject{Attributes: members}}
+		return schema.ListNestedAttribute{Computed: true, MarkdownDescription: inHCL.Replace(f.Doc), NestedObject: schema.NestedAttributeObject{Attributes: members}}
 	}
-	return schema.StringAttribute{Computed: true, MarkdownDescription: f.Doc, CustomType: stringType(f.Kind)}
+	return schema.StringAttribute{Computed: true, MarkdownDescription: inHCL.Replace(f.Doc), CustomType: stringType(f.Kind)}
 }
 
 // statusCounts are the numbers of a status.

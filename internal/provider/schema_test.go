@@ -31,7 +31,7 @@ func TestSchemaHasEveryFieldOfTheTableWithItsMeaning(t *testing.T) {
 		t.Run(f.Path, func(t *testing.T) {
 			a, diags := s.AttributeAtPath(t.Context(), attributePath(f.Path))
 			require.False(t, diags.HasError(), "%v", diags)
-			require.Contains(t, a.GetMarkdownDescription(), f.Doc)
+			require.Contains(t, a.GetMarkdownDescription(), inHCL.Replace(f.Doc))
 			require.Equal(t, f.Required && f.Path != "size" && !f.OneOf, a.IsRequired())
 			require.Equal(t, !a.IsRequired(), a.IsOptional())
 			require.Equal(t, f.Default != "", a.IsComputed())
@@ -135,7 +135,7 @@ func overlaid(base, over object) object {
 
 // at is the overlay that sets one dotted path.
 func at(path string, v any) object {
-	names := strings.Split(path, ".")
+	names := strings.Split(inHCL.Replace(path), ".")
 	over := object{names[len(names)-1]: v}
 	for i := len(names) - 2; i >= 0; i-- {
 		over = object{names[i]: over}

@@ -12,8 +12,9 @@ import (
 
 // node is one attribute of a spec: a leaf with its field of the table, or an object with its members.
 type node struct {
-	name    string
-	path    string // dotted, from the spec's root
+	name    string // in HCL
+	key     string // in JSON
+	path    string // dotted, from the spec's root; of keys
 	field   *pool.Field
 	members []*node
 }
@@ -25,11 +26,12 @@ func buildSpecTree() *node {
 	root := &node{}
 	for i := range pool.Fields {
 		at := root
-		names := strings.Split(pool.Fields[i].Path, ".")
+		keys := strings.Split(pool.Fields[i].Path, ".")
+		names := strings.Split(inHCL.Replace(pool.Fields[i].Path), ".")
 		for depth, name := range names {
 			member := at.member(name)
 			if member == nil {
-				member = &node{name: name, path: strings.Join(names[:depth+1], ".")}
+				member = &node{name: name, key: keys[depth], path: strings.Join(keys[:depth+1], ".")}
 				at.members = append(at.members, member)
 			}
 			at = member

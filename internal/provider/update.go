@@ -45,8 +45,12 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 		}
 		m.remember(view)
 	}
+	asked := d.spec
+	if newSecrets(req.State.Raw, req.Plan.Raw) {
+		asked = withSecrets(asked, req.Config.Raw)
+	}
 	late, done := graced(ctx)
-	accepted, err := manager.Update(late, d.spec, client.Change{Reason: r.reason, ETag: m.etag()})
+	accepted, err := manager.Update(late, asked, client.Change{Reason: r.reason, ETag: m.etag()})
 	done()
 	if err != nil {
 		resp.Diagnostics.Append(updateRefused(d.spec.Name, m, err)...)
