@@ -21,8 +21,9 @@ const (
 
 // Limits of the protocol.
 const (
-	MaxBody = 1 << 20          // bytes of a request
-	MaxWait = 60 * time.Second // of one long poll
+	MaxBody    = 1 << 20          // bytes of a request
+	MaxRestore = 64 << 20         // bytes of a request that restores a pool with its history
+	MaxWait    = 60 * time.Second // of one long poll
 )
 
 // Manager describes a running manager.
@@ -70,6 +71,19 @@ type Plan struct {
 	Waves     []Wave             `json:"waves"`
 	WorstTime pool.Duration      `json:"worst_time" doc:"How long it takes if whoever is busy stays so until its drain deadline, and starts take as long as they usually do; 0s beside waits that say that it takes longer than is foreseen"`
 	Waits     string             `json:"waits,omitempty" doc:"What it comes to a halt at"`
+}
+
+// PathRestore is where a pool of a backup is brought back, with a larger body than elsewhere.
+const PathRestore = "/v1/pools:restore"
+
+// Restored is what a restore does, or would do, to a pool: make it with its history, change it to the spec of the backup,
+// or nothing.
+type Restored struct {
+	Name      string             `json:"name"`
+	UID       string             `json:"uid" doc:"Of the pool that there is then; of a new one in a dry run, the one that it would get now"`
+	Action    string             `json:"action" enum:"none,create,update"`
+	Changes   []pool.FieldChange `json:"changes,omitempty"`
+	Operation *pool.Operation    `json:"operation,omitempty" doc:"What brings the pool there; none in a dry run"`
 }
 
 // Wave is what happens at one moment of a plan.

@@ -69,6 +69,8 @@ func build(version string) (*cobra.Command, *session) {
 		group("operation", "Look at and wait for operations",
 			s.operationGet(), s.operationWait()),
 		s.registry(),
+		s.backup(),
+		s.restore(),
 		s.validate(),
 		s.showVersion(),
 	)

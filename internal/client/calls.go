@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/backup"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -237,4 +238,34 @@ func (c *Client) Events(ctx context.Context, name string, after int64) (api.Even
 	r := get(poolPath(name) + "/events")
 	r.query = url.Values{"after": {strconv.FormatInt(after, 10)}}
 	return call[api.EventList](ctx, c, fmt.Sprintf("read the events of pool %q", name), r)
+}
+
+// Backup reads pools with their histories as a backup file, whole: it ends as one, or it is an error. No names stand for
+// all pools.
+func (c *Client) Backup(ctx context.Context, pools []string, events, secrets bool) (b Backup, err error) {
+	const doing = "back the pools up"
+	got, err := c.exchange(ctx, request{method: http.MethodGet, path: "/v1/backup", query: url.Values{
+		"pool": pools, "events": {strconv.FormatBool(events)}, "secrets": {strconv.FormatBool(secrets)},
+	}})
+	if err == nil {
+		b.File = got.body
+		_, err = backup.Read(bytes.NewReader(b.File), func(backup.Pool) error { b.Pools++; return nil })
+	}
+	if err != nil {
+		return Backup{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	return b, nil
+}
+
+// Restore brings one pool of a backup back, or only says what that would do.
+func (c *Client) Restore(ctx context.Context, kept backup.Pool, dryRun bool, ch Change) (api.Restored, error) {
+	doing := fmt.Sprintf("restore pool %q", kept.Pool.Name)
+	body, err := json.Marshal(kept)
+	if err != nil {
+		return api.Restored{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	r := document(http.MethodPost, api.PathRestore, body)
+	r.query = url.Values{"dry_run": {strconv.FormatBool(dryRun)}}
+	ch.sign(&r)
+	return call[api.Restored](ctx, c, doing, r)
 }

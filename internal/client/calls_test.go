@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/backup"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -17,6 +19,9 @@ func TestEachCallIsOneRequestOfTheProtocol(t *testing.T) {
 	ctx := t.Context()
 	based := client.Change{Reason: "more\r\nload ", ETag: `"p_1.4"`}
 	mutation := map[string]string{"If-Match": `"p_1.4"`, api.HeaderReason: "more  load"}
+	kept := backup.Pool{Pool: pool.Pool{Name: "web"}}
+	line, err := json.Marshal(kept)
+	require.NoError(t, err)
 	for name, row := range map[string]struct {
 		call         func(*client.Client) error
 		method, path string
@@ -33,6 +38,10 @@ func TestEachCallIsOneRequestOfTheProtocol(t *testing.T) {
 			method: "POST", path: "/v1/pools:validate", body: ` {"name":"web"}`, header: map[string]string{"Content-Type": "application/json"}},
 		"plan a patch": {call: func(c *client.Client) error { _, err := c.PlanPatch(ctx, "web", []byte(`{"size":4}`)); return err },
 			method: "POST", path: "/v1/pools/web:plan", body: `{"size":4}`},
+		"restore": {call: func(c *client.Client) error {
+			_, err := c.Restore(ctx, kept, true, based)
+			return err
+		}, method: "POST", path: "/v1/pools:restore", query: "dry_run=true", body: string(line), header: map[string]string{api.HeaderReason: "more  load"}},
 		"pool":   {call: func(c *client.Client) error { _, err := c.Pool(ctx, "web"); return err }, method: "GET", path: "/v1/pools/web"},
 		"by uid": {call: func(c *client.Client) error { _, err := c.PoolByUID(ctx, "p_1"); return err }, method: "GET", path: "/v1/pools/p_1"},
 		"a name that is none": {call: func(c *client.Client) error { _, err := c.Pool(ctx, "a/b?c"); return err },

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/backup"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -29,6 +30,12 @@ type Change struct {
 	Reason string // why, in the author's words
 	Key    string // idempotency key; empty makes a new one
 	ETag   string // the pool's entity tag that the change is based on; empty reads the newest first
+}
+
+// Backup is a whole backup file, and how many pools are in it.
+type Backup struct {
+	File  []byte
+	Pools int
 }
 
 // Manager is a manager's API as calls. Client implements it over HTTP.
@@ -65,6 +72,10 @@ type Manager interface {
 	// manager has told of it for too long. It survives restarts of the manager. progress, if not nil, is told
 	// every answer in between.
 	Wait(ctx context.Context, id string, progress func(pool.Operation)) (pool.Operation, error)
+	// Backup reads the named pools, or all, with their histories as a backup file, whole.
+	Backup(ctx context.Context, pools []string, events, secrets bool) (Backup, error)
+	// Restore brings one pool of a backup back, or only says what that would do.
+	Restore(ctx context.Context, kept backup.Pool, dryRun bool, c Change) (api.Restored, error)
 	Workers(ctx context.Context, name string) ([]pool.Worker, error)
 	Logs(ctx context.Context, name, workerID string, maxBytes int64) ([]byte, error)
 	// Pause stops all that is done with a pool's workers but their leases; Resume has it go on, also a rollout

@@ -44,9 +44,13 @@ type answer struct {
 // exchange sends a request until an answer comes that is worth having, or patience or ctx ends. An error
 // wraps a *Problem, ErrUnreachable, or ctx's error.
 func (c *Client) exchange(ctx context.Context, r request) (answer, error) {
-	if len(r.body) > api.MaxBody {
+	most := api.MaxBody
+	if r.path == api.PathRestore {
+		most = api.MaxRestore
+	}
+	if len(r.body) > most {
 		return answer{}, &Problem{Type: api.ProblemBase + api.ProblemTooLarge, Title: http.StatusText(http.StatusRequestEntityTooLarge), Status: http.StatusRequestEntityTooLarge,
-			Detail: fmt.Sprintf("the document has %d bytes; a manager takes at most %d", len(r.body), api.MaxBody)}
+			Detail: fmt.Sprintf("the document has %d bytes; a manager takes at most %d", len(r.body), most)}
 	}
 	backoff := &patience{left: c.config.Patience}
 	got, err := retry.DoValue(ctx, backoff, func(ctx context.Context) (answer, error) {

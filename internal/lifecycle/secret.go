@@ -25,7 +25,7 @@ func sealedAs(poolUID string, version int64) string {
 	return fmt.Sprintf("secret environment %s/%d", poolUID, version)
 }
 
-func openSecret(keys seal.Keyring, s store.Secret) (values map[string]string, err error) {
+func openSecret(keys seal.Keyring, s pool.Secret) (values map[string]string, err error) {
 	plain, err := keys.Open(s.KeyID, s.Sealed, sealedAs(s.PoolUID, s.Version))
 	if err == nil {
 		err = json.Unmarshal(plain, &values)
@@ -33,7 +33,7 @@ func openSecret(keys seal.Keyring, s store.Secret) (values map[string]string, er
 	return values, err
 }
 
-func sealSecret(keys seal.Keyring, s store.Secret, values map[string]string) (store.Secret, error) {
+func sealSecret(keys seal.Keyring, s pool.Secret, values map[string]string) (pool.Secret, error) {
 	plain, err := json.Marshal(values)
 	if err != nil {
 		return s, err
@@ -53,7 +53,7 @@ func (m *Manager) keepSecrets(tx store.Writer, poolUID string, version int64, va
 	if values == nil {
 		return unknownSecrets(tx, poolUID, version)
 	}
-	s, err := sealSecret(m.config.Keys, store.Secret{PoolUID: poolUID, Version: version, CreatedAt: m.config.Now()}, values)
+	s, err := sealSecret(m.config.Keys, pool.Secret{PoolUID: poolUID, Version: version, CreatedAt: m.config.Now()}, values)
 	if err != nil {
 		return fmt.Errorf("seal the secrets: %w", err)
 	}
@@ -197,7 +197,7 @@ func (e entrusted) entrust(ctx context.Context, l runtime.Launch) (runtime.Launc
 	if version == 0 {
 		return l, nil
 	}
-	var s store.Secret
+	var s pool.Secret
 	err := e.store.View(ctx, func(r store.Reader) (err error) {
 		s, err = r.Secret(l.PoolUID, version)
 		return err

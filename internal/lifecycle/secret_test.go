@@ -61,7 +61,7 @@ func (s *stage) tokens(given map[string]string) (tokens []string) {
 }
 
 // secrets are the secrets of a pool, as they are recorded.
-func (s *stage) secrets(uid string) (secrets []store.Secret) {
+func (s *stage) secrets(uid string) (secrets []pool.Secret) {
 	s.t.Helper()
 	require.NoError(s.t, s.journal.Store.View(s.t.Context(), func(r store.Reader) (err error) {
 		secrets, err = r.Secrets(uid)

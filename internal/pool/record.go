@@ -143,6 +143,16 @@ func (w Worker) Leasable() bool {
 	return w.State == WorkerReady && w.Health == Healthy && !w.Cordoned && !w.Spent
 }
 
+// Secret is one version of a pool's secret environment, sealed: only a manager with its key can read it.
+type Secret struct {
+	PoolUID   string    `json:"pool_uid"`
+	Version   int64     `json:"version"`
+	Names     []string  `json:"names" doc:"Of its variables, in order"`
+	KeyID     string    `json:"key_id"`
+	Sealed    []byte    `json:"sealed"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
 // Event is one entry of a pool's log.
 type Event struct {
 	PoolUID     string    `json:"pool_uid"`

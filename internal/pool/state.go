@@ -146,6 +146,7 @@ type EventType string
 const (
 	EventPoolCreated      EventType = "pool.created"
 	EventPoolInitialized  EventType = "pool.initialized"
+	EventPoolRestored     EventType = "pool.restored"
 	EventPoolUpdated      EventType = "pool.updated"
 	EventPoolResized      EventType = "pool.resized"
 	EventPoolScaled       EventType = "pool.scaled"

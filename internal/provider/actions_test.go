@@ -1,13 +1,18 @@
 package provider
 
 import (
+	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/stretchr/testify/require"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/backup"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -30,6 +35,42 @@ func (tf *core) invoke(name string, config object) (progress []string, diagnosti
 		}
 	}
 	return progress, diagnostics
+}
+
+func TestAccABackupIsAFileThatCanBeRestored(t *testing.T) {
+	manager := newManager(t)
+	tf := newTerraform(t, manager)
+	tf.reaches(object{"name": "web", "size": 1, "worker": object{"command": list{"sleep", "3600"}}})
+	file := filepath.Join(t.TempDir(), "pools.backup")
+	progress, diagnostics := tf.invoke("backup", object{"path": file, "pools": list{"web"}, "events": true})
+	require.Empty(t, summaries(diagnostics))
+	require.Contains(t, progress[0], "1 pools in "+file)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"events":true`)
+
+	tf.destroy()
+	_, err = backup.Read(bytes.NewReader(text), func(p backup.Pool) error {
+		_, err := manager.Restore(t.Context(), p, false, client.Change{})
+		return err
+	})
+	require.NoError(t, err)
+	v, err := manager.Pool(t.Context(), "web")
+	require.NoError(t, err)
+	require.Equal(t, []string{"sleep", "3600"}, v.Spec.Worker.Command)
+
+	for _, c := range []struct {
+		config   object
+		at, says string
+	}{
+		{object{"path": file, "pools": list{"nobody"}}, "", `there is no pool "nobody"`},
+		{object{"path": filepath.Join(file, "below")}, "path", "not a directory"},
+	} {
+		_, diagnostics := tf.invoke("backup", c.config)
+		require.Len(t, diagnostics, 1)
+		require.Equal(t, c.at, dotted(diagnostics[0].Attribute))
+		require.Contains(t, diagnostics[0].Detail, c.says)
+	}
 }
 
 func TestAccActionsAreDoneWhenTheyEnd(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -139,4 +140,6 @@ func (p *poolkeeper) Functions(context.Context) []func() function.Function {
 	return []func() function.Function{newPoolFromYAML, newPoolToYAML}
 }
 
-func (p *poolkeeper) Actions(context.Context) []func() action.Action { return actions }
+func (p *poolkeeper) Actions(context.Context) []func() action.Action {
+	return append(slices.Clone(actions), newBackupAction)
+}

@@ -47,11 +47,15 @@ func readBody(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(io.LimitReader(r.Body, api.MaxBody+1))
+		most := int64(api.MaxBody)
+		if r.URL.Path == api.PathRestore {
+			most = api.MaxRestore
+		}
+		body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 		var network net.Error
 		switch {
-		case err == nil && len(body) > api.MaxBody:
-			write(w, problem(api.ProblemTooLarge, fmt.Sprintf("a request's body has at most %d bytes", api.MaxBody)))
+		case err == nil && int64(len(body)) > most:
+			write(w, problem(api.ProblemTooLarge, fmt.Sprintf("a request's body has at most %d bytes", most)))
 			return
 		case errors.As(err, &network) && network.Timeout():
 			write(w, plainProblem(http.StatusRequestTimeout, "the request's body did not come in time"))

@@ -27,6 +27,7 @@ var documents = []struct {
 	{"/v1/pools:plan", func(p *huma.PathItem) *huma.Operation { return p.Post }, specDocument, []string{"application/json", "application/yaml"}},
 	{"/v1/pools/{pool}", func(p *huma.PathItem) *huma.Operation { return p.Patch }, specPatch, []string{"application/merge-patch+json", "application/json", "application/yaml"}},
 	{"/v1/pools/{pool}:plan", func(p *huma.PathItem) *huma.Operation { return p.Post }, specPatch, []string{"application/merge-patch+json", "application/json", "application/yaml"}},
+	{api.PathRestore, func(p *huma.PathItem) *huma.Operation { return p.Post }, backupLine, []string{"application/json"}},
 	{"/v1/pools/{pool}:resize", func(p *huma.PathItem) *huma.Operation { return p.Post }, resizeDocument, []string{"application/json", "application/yaml"}},
 }
 
@@ -63,12 +64,16 @@ func specPatch(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "Fields of a spec with their new values; null returns a field to its default"}
 }
 
+func backupLine(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "One pool of a backup: a line of the file, between its first and its last"}
+}
+
 func resizeDocument(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[api.Resize](), true, "")
 }
 
 // texts are the paths that answer with plain text.
-var texts = []string{"/healthz", "/readyz", "/v1/pools/{pool}/workers/{worker}/logs"}
+var texts = []string{"/healthz", "/readyz", "/v1/pools/{pool}/workers/{worker}/logs", "/v1/backup"}
 
 // describeAnswers says which answers are text, that a change which was there already is answered with 200, and a lease
 // that waits with 202.

@@ -95,7 +95,7 @@ func TestTheAPIIsDescribedInOpenAPI31(t *testing.T) {
 		"GET /v1/leases/{lease}",
 		"POST /v1/leases/{lease}:renew",
 		"DELETE /v1/leases/{lease}",
-		"GET /v1/operations/{operation}",
+		"GET /v1/operations/{operation}", "GET /v1/backup", "POST /v1/pools:restore",
 	}, routes)
 
 	for _, ref := range references(served.body) {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/sse"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 )
 
 // routes registers every route of the API and returns its description.
@@ -52,6 +54,8 @@ func (s *Server) routes(a huma.API) *huma.OpenAPI {
 	register(a, http.MethodPost, "/v1/leases/{lease}:renew", "renewLease", "Give a lease its whole time to live again", http.StatusOK, s.renew)
 	register(a, http.MethodDelete, "/v1/leases/{lease}", "releaseLease", "End a lease, or give up the wait for one", http.StatusOK, s.release)
 	get(a, "/v1/pools/{pool}/leases", "listLeases", "List a pool's leases: those that are held, then those that wait", s.leases)
+	get(a, "/v1/backup", "backup", "Pools as they are at one moment, with their histories, as a backup file", s.backup)
+	register(a, http.MethodPost, api.PathRestore, "restorePool", "Bring one pool of a backup back, or change the living pool of its name to what it was", http.StatusOK, s.restore)
 	get(a, "/v1/operations/{operation}", "readOperation", "Show an operation, or wait for its end", s.operation)
 
 	describeBodies(a.OpenAPI())

@@ -3,11 +3,13 @@ package server_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/backup"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/server"
@@ -57,6 +59,15 @@ func TestEveryRouteDoesWhatItIsFor(t *testing.T) {
 	workers := as[api.WorkerList](route("listWorkers").get("/v1/pools/web/workers").ok(http.StatusOK)).Workers
 	require.Len(t, workers, 2)
 	logs := "/v1/pools/web/workers/" + workers[0].ID + "/logs"
+	file := route("backup").get("/v1/backup?pool=web&events=true").ok(http.StatusOK).body
+	lines := strings.SplitAfter(file, "\n")
+	_, err := backup.Read(strings.NewReader(file), nil)
+	require.NoError(t, err)
+	restored := as[api.Restored](route("restorePool").do("POST", "/v1/pools:restore?dry_run=true", lines[1]).ok(http.StatusOK))
+	require.Equal(t, api.Restored{Name: "web", UID: uid, Action: api.PlanNone}, restored)
+	require.Contains(t, s.local.get("/v1/backup?pool=nobody").problem(http.StatusNotFound, api.ProblemNotFound).Detail, `there is no pool "nobody"`)
+	require.Contains(t, s.local.do("POST", "/v1/pools:restore", "[]").problem(http.StatusUnprocessableEntity, api.ProblemInvalid).Detail, "no pool of a backup")
+
 	text := route("readLogs").get(logs).ok(http.StatusOK)
 	require.Equal(t, "an earlier line\nhello from "+workers[0].ID+"\n", text.body)
 	require.Equal(t, "text/plain; charset=utf-8", text.header.Get("Content-Type"))

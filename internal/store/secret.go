@@ -2,18 +2,9 @@ package store
 
 import (
 	"fmt"
-	"time"
-)
 
-// Secret is one version of a pool's secret environment. The store cannot read it.
-type Secret struct {
-	PoolUID   string    `json:"pool_uid"`
-	Version   int64     `json:"version"`
-	Names     []string  `json:"names"` // of its variables, in order
-	KeyID     string    `json:"key_id"`
-	Sealed    []byte    `json:"sealed"`
-	CreatedAt time.Time `json:"created_at"`
-}
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+)
 
 const (
 	selectSecret        = `SELECT record FROM secrets WHERE pool_uid = $1 AND version = $2`
@@ -25,12 +16,12 @@ const (
 	deleteSecrets = `DELETE FROM secrets WHERE pool_uid = $1`
 )
 
-func (t *transaction) Secret(poolUID string, version int64) (Secret, error) {
-	return one(t, Secret{}, fmt.Sprintf("version %d of the secrets of pool %s", version, poolUID), selectSecret, poolUID, version)
+func (t *transaction) Secret(poolUID string, version int64) (pool.Secret, error) {
+	return one(t, pool.Secret{}, fmt.Sprintf("version %d of the secrets of pool %s", version, poolUID), selectSecret, poolUID, version)
 }
 
-func (t *transaction) Secrets(poolUID string) ([]Secret, error) {
-	return list(t, Secret{}, "the secrets of pool "+poolUID, selectSecrets, poolUID)
+func (t *transaction) Secrets(poolUID string) ([]pool.Secret, error) {
+	return list(t, pool.Secret{}, "the secrets of pool "+poolUID, selectSecrets, poolUID)
 }
 
 func (t *transaction) SecretKeys() (ids []string, err error) {
@@ -46,11 +37,11 @@ func (t *transaction) SecretKeys() (ids []string, err error) {
 	return ids, nil
 }
 
-func (t *transaction) SecretsSealedBy(keyID string, limit int) ([]Secret, error) {
-	return list(t, Secret{}, "the secrets that key "+keyID+" has sealed", selectSecretsSealed, keyID, bound(limit))
+func (t *transaction) SecretsSealedBy(keyID string, limit int) ([]pool.Secret, error) {
+	return list(t, pool.Secret{}, "the secrets that key "+keyID+" has sealed", selectSecretsSealed, keyID, bound(limit))
 }
 
-func (t *transaction) PutSecret(s Secret) error {
+func (t *transaction) PutSecret(s pool.Secret) error {
 	data, err := record(s)
 	if err != nil {
 		return err

@@ -109,11 +109,11 @@ type Reader interface {
 	// are none. One that waits tells by its expiry that it was asked for longestWait before at the latest.
 	Latest(longestWait time.Duration) (time.Time, error)
 	// Secret is one version of a pool's secrets; Secrets lists all of them, the oldest version first.
-	Secret(poolUID string, version int64) (Secret, error)
-	Secrets(poolUID string) ([]Secret, error)
+	Secret(poolUID string, version int64) (pool.Secret, error)
+	Secrets(poolUID string) ([]pool.Secret, error)
 	// SecretKeys are the ids of the keys that anything is sealed with, and SecretsSealedBy lists what one has sealed.
 	SecretKeys() ([]string, error)
-	SecretsSealedBy(keyID string, limit int) ([]Secret, error)
+	SecretsSealedBy(keyID string, limit int) ([]pool.Secret, error)
 	// IdempotentReply finds what was answered to a key, by any request.
 	IdempotentReply(author, key string) (IdempotentReply, error)
 }
@@ -143,7 +143,7 @@ type Writer interface {
 	// AppendEvents numbers the events per pool, without gaps, in the order given.
 	AppendEvents(...pool.Event) error
 	// PutSecret inserts or replaces.
-	PutSecret(Secret) error
+	PutSecret(pool.Secret) error
 	DeleteSecrets(poolUID string) error
 	PutIdempotentReply(IdempotentReply) error
 	// PruneIdempotentReplies deletes what is older than before.

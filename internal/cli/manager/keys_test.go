@@ -44,7 +44,7 @@ func TestWhereTheKeysOfTheSecretsAre(t *testing.T) {
 					if err := w.InsertPool(pool.Pool{UID: "p_1", Name: "web"}); err != nil {
 						return err
 					}
-					return w.PutSecret(store.Secret{PoolUID: "p_1", Version: 1, KeyID: "k1"})
+					return w.PutSecret(pool.Secret{PoolUID: "p_1", Version: 1, KeyID: "k1"})
 				}))
 			}
 			m := instance{dir: embedded.DataDir(dir), log: hclog.NewNullLogger()}

@@ -6,11 +6,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
-func secret(poolUID string, version int64, keyID string) store.Secret {
-	return store.Secret{PoolUID: poolUID, Version: version, Names: []string{"A", "B"}, KeyID: keyID, Sealed: []byte{0, 255, byte(version)}, CreatedAt: noon.Add(time.Duration(version) * time.Hour)}
+func secret(poolUID string, version int64, keyID string) pool.Secret {
+	return pool.Secret{PoolUID: poolUID, Version: version, Names: []string{"A", "B"}, KeyID: keyID, Sealed: []byte{0, 255, byte(version)}, CreatedAt: noon.Add(time.Duration(version) * time.Hour)}
 }
 
 var secretCases = []testCase{
@@ -19,7 +20,7 @@ var secretCases = []testCase{
 		insertPool(t, s, "u2", "ci")
 		first, second, others := secret("u1", 1, "k1"), secret("u1", 2, "k1"), secret("u2", 1, "k2")
 		update(t, s, func(w store.Writer) error {
-			for _, one := range []store.Secret{second, first, others} {
+			for _, one := range []pool.Secret{second, first, others} {
 				if err := w.PutSecret(one); err != nil {
 					return err
 				}
@@ -31,7 +32,7 @@ var secretCases = []testCase{
 			require.Equal(t, stored(second), got)
 			require.NoError(t, err)
 			all, err := r.Secrets("u1")
-			require.Equal(t, []store.Secret{stored(first), stored(second)}, all)
+			require.Equal(t, []pool.Secret{stored(first), stored(second)}, all)
 			require.NoError(t, err)
 			_, err = r.Secret("u2", 2)
 			require.ErrorIs(t, err, store.ErrNotFound)
@@ -53,7 +54,7 @@ var secretCases = []testCase{
 			require.Equal(t, []string{"k1", "k2"}, keys)
 			require.NoError(t, err)
 			older, err := r.SecretsSealedBy("k1", 0)
-			require.Equal(t, []store.Secret{stored(secret("u1", 1, "k1")), stored(secret("u1", 3, "k1"))}, older)
+			require.Equal(t, []pool.Secret{stored(secret("u1", 1, "k1")), stored(secret("u1", 3, "k1"))}, older)
 			require.NoError(t, err)
 			some, err := r.SecretsSealedBy("k1", 1)
 			require.Len(t, some, 1)
