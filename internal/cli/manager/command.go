@@ -27,6 +27,7 @@ type options struct {
 	token     string
 	tokenFile string
 	keyFile   string
+	backups   schedule
 	host      string
 	embedded  bool
 	idleExit  time.Duration
@@ -56,6 +57,9 @@ func Command(version string, dataDir, token func() string) *cobra.Command {
 	set.StringArrayVar(&o.listen, "listen", nil, `also answer here: "tcp://127.0.0.1:7070" (needs a token) or "unix:///path/to.sock"; may be repeated`)
 	set.StringVar(&o.tokenFile, "token-file", "", "file with the token that TCP clients must show")
 	set.StringVar(&o.keyFile, "secrets-key-file", "", "file with the key that seals the pools' secrets, and older keys in lines below it (default: secrets.key in the data directory, made when there is none)")
+	set.StringVar(&o.backups.dir, "backup-dir", "", "directory to write backups to by itself (default: none are written)")
+	set.DurationVar(&o.backups.every, "backup-every", 24*time.Hour, "time between two backups")
+	set.IntVar(&o.backups.keep, "backup-keep", 7, "backups that stay; older ones are removed")
 	set.StringVar(&o.host, "host", "", "name of this host in specs (default: the host's own)")
 	set.BoolVar(&o.embedded, "embedded", false, "be private to the data directory's user, and end when nobody needs it")
 	set.DurationVar(&o.idleExit, "idle-exit", defaultIdleExit, "with --embedded, or if given: end after so long without a pool and without a request (0: never)")
@@ -69,6 +73,9 @@ func (o options) run(ctx context.Context) error {
 	level := hclog.LevelFromString(o.logLevel)
 	if level == hclog.NoLevel {
 		return fmt.Errorf("--log-level is %q; valid: trace, debug, info, warn, error", o.logLevel)
+	}
+	if err := o.backups.check(); err != nil {
+		return err
 	}
 	dir, err := embedded.Resolve(o.dataDir)
 	if err != nil {
@@ -91,7 +98,7 @@ func (o options) run(ctx context.Context) error {
 		makePrivate()
 	}
 	m := instance{
-		version: o.version, dir: dir, host: o.host, token: token, addresses: addresses, keyFile: o.keyFile,
+		version: o.version, dir: dir, host: o.host, token: token, addresses: addresses, keyFile: o.keyFile, backups: o.backups,
 		embedded: o.embedded, idleExit: o.idleExit,
 		log: hclog.New(&hclog.LoggerOptions{Name: "poolkeeper", Level: level, JSONFormat: o.logJSON, Output: os.Stderr}),
 	}

@@ -31,6 +31,7 @@ type instance struct {
 	token     string
 	addresses []address
 	keyFile   string // of the secrets; empty: the data directory's own
+	backups   schedule
 	embedded  bool
 	idleExit  time.Duration // 0: it never ends by itself
 	log       hclog.Logger
@@ -98,6 +99,7 @@ func (m instance) live(ctx context.Context) (err error) {
 	served = true
 	var owned sync.WaitGroup
 	owned.Go(func() { m.endWhenIdle(ctx, end, pools.Count, answers.CloseIfIdle) })
+	owned.Go(func() { m.backups.run(ctx, m.backUp(pools), m.tellBackup) })
 	err = serve(ctx, end, answers, listeners)
 	owned.Wait()
 	m.log.Info("the manager ends; its workers live on", "reason", fmt.Sprint(context.Cause(ctx)))
