@@ -4,6 +4,7 @@ package main
 
 // onLinux is what can be measured where there is a /proc.
 var onLinux = append([]measurement{
+	{"provider-memory", measureProviderMemory, 3},
 	{"restart", measureRestart, 3},
 	{"rest", measureRest, 3},
 	{"memory", measureMemory, 1},

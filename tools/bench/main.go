@@ -48,7 +48,9 @@ var errNotHere = errors.New("not on the PATH")
 // measurements is what there is to measure.
 var measurements = append([]measurement{
 	{"create", measureCreation, 3},
-	{"plan", measurePlan, 7},
+	{"apply", measureEstate(moveApply), 3},
+	{"plan", measureEstate(movePlan), 5},
+	{"destroy", measureEstate(moveDestroy), 3},
 	{"planner-100k", measurePlanner(100_000), 7},
 	{"planner-1m", measurePlanner(1_000_000), 3},
 	{"roll", measureRolling, 3},

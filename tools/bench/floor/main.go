@@ -156,7 +156,7 @@ func bare(a schema.Attribute) schema.Attribute {
 	case schema.ListAttribute:
 		return schema.ListAttribute{ElementType: a.ElementType, Required: a.Required, Optional: a.Optional, Computed: a.Computed, MarkdownDescription: a.MarkdownDescription}
 	case schema.MapAttribute:
-		return schema.MapAttribute{ElementType: a.ElementType, Required: a.Required, Optional: a.Optional, Computed: a.Computed, MarkdownDescription: a.MarkdownDescription}
+		return schema.MapAttribute{ElementType: a.ElementType, Required: a.Required, Optional: a.Optional, Computed: a.Computed, WriteOnly: a.WriteOnly, Sensitive: a.Sensitive, MarkdownDescription: a.MarkdownDescription}
 	case schema.ListNestedAttribute:
 		return schema.ListNestedAttribute{NestedObject: schema.NestedAttributeObject{Attributes: bareAll(a.NestedObject.Attributes)},
 			Required: a.Required, Optional: a.Optional, Computed: a.Computed, MarkdownDescription: a.MarkdownDescription}

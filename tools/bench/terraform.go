@@ -17,71 +17,6 @@ import (
 	"time"
 )
 
-// estate is how many pools one configuration has.
-const estate = 200
-
-// estateConfig fits the provider and its floor alike: both call their resource by the same name.
-const estateConfig = `
-terraform {
-  required_providers {
-    poolkeeper = { source = "registry.terraform.io/poolkeeper/%s" }
-  }
-}
-
-resource "poolkeeper_resource_pool" "each" {
-  for_each       = toset([for i in range(%d) : format("pool-%%03d", i)])
-  name           = each.key
-  size           = 0
-  initialization = "empty"
-  labels         = { team = "platform" }
-  worker = {
-    command = [%q, "3600"]
-    env     = { LOG_LEVEL = "info" }
-    ports   = [{ name = "http" }]
-  }
-  health = { http = { path = "/healthz" } }
-}
-`
-
-// measurePlan compares a plan that finds nothing to do for 200 pools with the same in a provider that does nothing.
-func measurePlan(ctx context.Context, p programs, dir string, runs int) (c comparison, err error) {
-	c = comparison{name: fmt.Sprintf("plan of %d unchanged pools / of as many in a provider that does nothing", estate), goal: 1.3}
-	t := tfRunner{terraform: p.terraform, mirror: filepath.Join(dir, "mirror"), dir: dir}
-	ours, err := t.lay(ctx, "poolkeeper", p.poolkeeper)
-	if err != nil {
-		return c, err
-	}
-	floor, err := t.lay(ctx, "floor", p.floor)
-	if err != nil {
-		return c, err
-	}
-	m, err := startManager(ctx, p.poolkeeper, t.dataDir())
-	if err != nil {
-		return c, err
-	}
-	defer func() { err = errors.Join(err, m.stop(ctx)) }()
-
-	for _, configuration := range []string{ours, floor} {
-		if err := t.run(ctx, configuration, "apply", "-auto-approve", "-parallelism=50"); err != nil {
-			return c, err
-		}
-	}
-	for range runs {
-		for _, side := range []struct {
-			configuration string
-			took          *[]time.Duration
-		}{{ours, &c.ours}, {floor, &c.floor}} {
-			began := time.Now()
-			// An exit code of 2 would say that the plan is not empty.
-			if err := t.run(ctx, side.configuration, "plan", "-detailed-exitcode", "-lock=false"); err != nil {
-				return c, err
-			}
-			*side.took = append(*side.took, time.Since(began))
-		}
-	}
-	return c, nil
-}
-
 // tfRunner runs terraform with providers out of a mirror.
 type tfRunner struct {
 	terraform, mirror, dir string
@@ -91,16 +26,15 @@ func (t tfRunner) dataDir() string { return filepath.Join(t.dir, "data") }
 
 // lay puts a provider into the mirror and initializes a configuration that uses it.
 func (t tfRunner) lay(ctx context.Context, provider, program string) (configuration string, err error) {
-	const version = "0.1.0"
 	sleep, err := exec.LookPath("sleep") // no pool has a worker, but a program has to be there
 	if err != nil {
 		return "", err
 	}
-	plugin := filepath.Join(t.mirror, "registry.terraform.io", "poolkeeper", provider, version, runtime.GOOS+"_"+runtime.GOARCH)
-	if err := os.MkdirAll(plugin, 0o700); err != nil {
+	plugin := t.plugin(provider)
+	if err := os.MkdirAll(filepath.Dir(plugin), 0o700); err != nil {
 		return "", err
 	}
-	if err := copyProgram(program, filepath.Join(plugin, "terraform-provider-"+provider+"_v"+version)); err != nil {
+	if err := copyProgram(program, plugin); err != nil {
 		return "", err
 	}
 	configuration = filepath.Join(t.dir, provider)
@@ -117,6 +51,12 @@ func (t tfRunner) lay(ctx context.Context, provider, program string) (configurat
 		}
 	}
 	return configuration, t.run(ctx, configuration, "init")
+}
+
+// plugin is where a provider's program is in the mirror. Terraform links to it.
+func (t tfRunner) plugin(provider string) string {
+	const version = "0.1.0"
+	return filepath.Join(t.mirror, "registry.terraform.io", "poolkeeper", provider, version, runtime.GOOS+"_"+runtime.GOARCH, "terraform-provider-"+provider+"_v"+version)
 }
 
 func (t tfRunner) cliConfig() string { return filepath.Join(t.dir, "terraform.rc") }
