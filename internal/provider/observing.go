@@ -21,11 +21,7 @@ func observe(t tftypes.Object, before tftypes.Value, view pool.View) tftypes.Val
 	}
 	o := observation{leaves: view.Spec.Leaves(), changed: changed, present: pool.BareObjects(view.Spec)}
 	members := o.object(t, before, specTree())
-	if runtime, ok := withHost(valueAt(before, "runtime"), view.Host); ok {
-		members["runtime"] = runtime
-	} else {
-		members["runtime"] = tftypes.NewValue(t.AttributeTypes["runtime"], nil)
-	}
+	members["runtime"] = declaredRuntime(t.AttributeTypes["runtime"], before, view)
 	for name, attribute := range t.AttributeTypes {
 		if _, ok := members[name]; ok {
 			continue
@@ -40,16 +36,21 @@ func observe(t tftypes.Object, before tftypes.Value, view pool.View) tftypes.Val
 	return tftypes.NewValue(t, members)
 }
 
-// withHost is the runtime as it was declared, with the host that the pool is on where it names one. A
-// declaration without a host stays so. It is not ok if nothing was declared.
-func withHost(runtime tftypes.Value, host string) (tftypes.Value, bool) {
-	if !runtime.IsKnown() || runtime.IsNull() {
-		return runtime, false
+// declaredRuntime is the runtime as it was declared, with the host that the pool is on where it names one. What a
+// state does not know yet, as after an import, is as the pool's creator declared it. A declaration without a host
+// stays so.
+func declaredRuntime(t tftypes.Type, before tftypes.Value, view pool.View) tftypes.Value {
+	runtime, isNew := valueAt(before, "runtime"), valueAt(before, "worker").IsNull()
+	switch {
+	case isNew && view.Spec.Runtime.Process != nil:
+		runtime = hostedBy(t, view.Spec.Runtime.Host())
+	case isNew, !runtime.IsKnown(), runtime.IsNull():
+		return tftypes.NewValue(t, nil)
 	}
 	if textAt(runtime, "process.host") == "" {
-		return runtime, true
+		return runtime
 	}
-	return withValues(runtime, map[string]tftypes.Value{"process.host": text(host)}), true
+	return withValues(runtime, map[string]tftypes.Value{"process.host": text(view.Host)})
 }
 
 // report is what the manager tells of the pool, by attribute. The kind of the last change stays until

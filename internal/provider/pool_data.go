@@ -73,11 +73,14 @@ func nameValidators() []validator.String {
 	return []validator.String{leafValidator{field}}
 }
 
-// hostedBy is the runtime of a pool whose workers are processes of a host.
+// hostedBy is the runtime of a pool whose workers are processes of a host; of one that is not named if it is empty.
 func hostedBy(t tftypes.Type, host string) tftypes.Value {
-	process := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"host": tftypes.String}}
+	process, named := tftypes.Object{AttributeTypes: map[string]tftypes.Type{"host": tftypes.String}}, text(host)
+	if host == "" {
+		named = tftypes.NewValue(tftypes.String, nil)
+	}
 	return tftypes.NewValue(t, map[string]tftypes.Value{
-		"process": tftypes.NewValue(process, map[string]tftypes.Value{"host": text(host)}),
+		"process": tftypes.NewValue(process, map[string]tftypes.Value{"host": named}),
 	})
 }
 

@@ -239,6 +239,8 @@ func TestAnImportedPoolPlansEmptyOverTheConfigurationItWasMadeFrom(t *testing.T)
 	for name, config := range map[string]object{
 		"least":              web(),
 		"full":               probed(),
+		"a host":             web(at("runtime.process.host", "here")),
+		"a process":          web(at("runtime.process", object{})),
 		"empty probe":        web(at("worker.ports", list{object{"name": "a"}}), at("health.tcp", object{})),
 		"command as a probe": web(at("health.exec.command", list{"/bin/check"})),
 		"other written":      web(at("drain.timeout", "300s"), at("logs.max_size", "10240KiB"), at("update.max_surge", "025%")),
@@ -246,7 +248,6 @@ func TestAnImportedPoolPlansEmptyOverTheConfigurationItWasMadeFrom(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()
 			maker := newTerraform(t, fake)
-			delete(config, "runtime")
 			maker.reaches(config)
 			fake.alter("web", func(v *pool.View) { v.Claimed = false })
 
