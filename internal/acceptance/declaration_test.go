@@ -46,6 +46,24 @@ func set(path string, value any) change {
 // without removes an attribute.
 func without(name string) change { return func(o object) { delete(o, name) } }
 
+// unset removes what is at a dotted path.
+func unset(path string) change {
+	return func(o object) {
+		around, name, inner := strings.Cut(path, ".")
+		if !inner {
+			delete(o, path)
+			return
+		}
+		below, _ := o[around].(object)
+		below = maps.Clone(below)
+		if below == nil {
+			below = object{}
+		}
+		unset(name)(below)
+		o[around] = below
+	}
+}
+
 // web declares a pool of three HTTP workers that come and go fast.
 func (p parts) web(changes ...change) object {
 	o := object{

@@ -139,16 +139,30 @@ func (k *keeper) crew(name string) crew {
 // running is what /proc says of a pool's workers: pids by ids, whatever a manager knows of them.
 func (k *keeper) running(poolName string) crew {
 	k.t.Helper()
-	all, err := processesOf(k.dir)
-	require.NoError(k.t, err)
-	c := crew{}
-	for _, p := range all {
-		id := p.variable("POOLKEEPER_WORKER_ID")
-		if id != "" && p.variable("POOLKEEPER_POOL") == poolName && p.leads() {
-			c[id] = p.pid
-		}
+	c := k.allRunning()[poolName]
+	if c == nil {
+		c = crew{}
 	}
 	return c
+}
+
+// allRunning is what /proc says of the workers of all pools, by the pools' names.
+func (k *keeper) allRunning() map[string]crew {
+	k.t.Helper()
+	all, err := processesOf(k.dir)
+	require.NoError(k.t, err)
+	crews := map[string]crew{}
+	for _, p := range all {
+		id, name := p.variable("POOLKEEPER_WORKER_ID"), p.variable("POOLKEEPER_POOL")
+		if id == "" || !p.leads() {
+			continue
+		}
+		if crews[name] == nil {
+			crews[name] = crew{}
+		}
+		crews[name][id] = p.pid
+	}
+	return crews
 }
 
 // settled is the crew of a pool that has reached what was asked for, after a look that its processes are

@@ -33,10 +33,19 @@ type planned struct {
 	After        map[string]any `json:"after"`
 	AfterUnknown map[string]any `json:"after_unknown"`
 	ReplacePaths [][]any        `json:"replace_paths"`
+	Importing    map[string]any `json:"importing"`
 }
 
-// planJSON plans and returns the change of the pool at an address; the plan itself is kept in the file "plan".
+// planJSON plans and returns the change of the pool "web"; the plan itself is kept in the file "plan".
 func (w *workspace) planJSON() planned {
+	w.t.Helper()
+	changes := w.plansJSON()
+	require.Contains(w.t, changes, address)
+	return changes[address]
+}
+
+// plansJSON is planJSON for all that is declared, by address.
+func (w *workspace) plansJSON() map[string]planned {
 	w.t.Helper()
 	w.tf("plan", "-input=false", "-out=plan").succeeded()
 	shown := w.tf("show", "-json", "plan").succeeded()
@@ -47,13 +56,11 @@ func (w *workspace) planJSON() planned {
 		} `json:"resource_changes"`
 	}
 	require.NoError(w.t, json.Unmarshal([]byte(shown.stdout), &document))
+	changes := map[string]planned{}
 	for _, c := range document.Changes {
-		if c.Address == address {
-			return c.Change
-		}
+		changes[c.Address] = c.Change
 	}
-	require.Fail(w.t, "the plan has no "+address, shown.stdout)
-	return planned{}
+	return changes
 }
 
 // differs lists the dotted paths of the attributes that are known and will be others, sorted.

@@ -1,5 +1,6 @@
-// Testworker is a worker whose faults can be chosen. It listens on 127.0.0.1 at the port in PORT, answers / with
-// its id, /healthz with its health and /jobs with how many jobs it works on, and ends when it gets TERM.
+// Testworker is a worker whose faults can be chosen. It listens on 127.0.0.1 at each of its ports. It answers / with
+// its id, /healthz with its health and /jobs with how many jobs it works on, and ends when it gets TERM. At a port whose
+// name begins with "grpc" it has the gRPC health service instead.
 package main
 
 import (
@@ -11,9 +12,15 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // faults are what can be wrong with the worker.
@@ -61,18 +68,39 @@ func run(ctx context.Context, f faults) error {
 		return nil
 	case <-time.After(f.startDelay):
 	}
-	port := os.Getenv("PORT")
-	if port == "" { // a pool without ports: being alive is its health
-		<-ctx.Done()
-		return nil
+	served, ctx := errgroup.WithContext(ctx)
+	for _, variable := range os.Environ() {
+		name, port, _ := strings.Cut(variable, "=")
+		name, isPort := strings.CutPrefix(name, "POOLKEEPER_PORT_")
+		if !isPort {
+			continue
+		}
+		var listen net.ListenConfig
+		listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			return fmt.Errorf("listen on port %s: %w", port, err)
+		}
+		fmt.Println("listening on", listener.Addr())
+		if strings.HasPrefix(name, "GRPC") {
+			served.Go(func() error { return serveGRPC(ctx, listener) })
+		} else {
+			served.Go(func() error { return serve(ctx, listener, f) })
+		}
 	}
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", port))
-	if err != nil {
-		return fmt.Errorf("listen on port %s: %w", port, err)
+	<-ctx.Done() // of a pool without ports, being alive is the health
+	return served.Wait()
+}
+
+// serveGRPC serves the health of the server as a whole, and of two services.
+func serveGRPC(ctx context.Context, listener net.Listener) error {
+	states := health.NewServer()
+	for _, service := range []string{"web.Front", "web.Back"} {
+		states.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)
 	}
-	fmt.Println("listening on", listener.Addr())
-	return serve(ctx, listener, f)
+	server := grpc.NewServer()
+	healthpb.RegisterHealthServer(server, states)
+	defer context.AfterFunc(ctx, server.Stop)()
+	return server.Serve(listener)
 }
 
 func serve(ctx context.Context, listener net.Listener, f faults) error {
