@@ -4,6 +4,7 @@ package acceptance
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -109,16 +110,19 @@ func (p planned) unknown() []string {
 	return paths
 }
 
-func unknownIn(at string, marks map[string]any) (paths []string) {
-	for name, mark := range marks {
-		path := strings.TrimPrefix(at+"."+name, ".")
-		switch mark := mark.(type) {
-		case bool:
-			if mark {
-				paths = append(paths, path)
-			}
-		case map[string]any:
-			paths = append(paths, unknownIn(path, mark)...)
+func unknownIn(at string, mark any) (paths []string) {
+	switch mark := mark.(type) {
+	case bool:
+		if mark {
+			paths = append(paths, strings.TrimPrefix(at, "."))
+		}
+	case map[string]any:
+		for name, inner := range mark {
+			paths = append(paths, unknownIn(at+"."+name, inner)...)
+		}
+	case []any:
+		for i, inner := range mark {
+			paths = append(paths, unknownIn(fmt.Sprintf("%s[%d]", at, i), inner)...)
 		}
 	}
 	return paths

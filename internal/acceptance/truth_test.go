@@ -58,6 +58,7 @@ type stop struct {
 	declared object
 	effect   effect
 	late     []string // the paths whose values are known at apply only
+	last     string   // the last_change that is certain whatever they are; empty: none
 	resizes  bool     // workers come or go, beside whatever else happens
 }
 
@@ -116,7 +117,10 @@ func (p planned) holds(t *testing.T, s stop, before standing) {
 	promise := promises[s.effect]
 	actions, unknown, last := promise.actions, slices.Clone(promise.unknown), promise.last
 	if len(s.late) > 0 && s.effect != creates && s.effect != replaces { // it may be any change, or none
-		actions, unknown, last = []string{"update"}, append(slices.Clone(moving), "last_change"), ""
+		actions, unknown, last = []string{"update"}, slices.Clone(moving), s.last
+		if last == "" {
+			unknown = append(unknown, "last_change")
+		}
 	}
 	unknown = append(unknown, s.late...)
 	assert.ElementsMatch(t, actions, p.Actions, "the plan's actions")
