@@ -15,7 +15,7 @@ import (
 
 // Update puts the planned spec on the pool and waits until it is reached. A spec that the pool has already
 // is answered with the operation that is under way, or with another attempt at one that failed. An error
-// never taints; the state says what was accepted, so that the next plan finds it.
+// never taints; the state then says what the pool is like, so that the next plan finds what is left to do.
 func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, textAt(req.Plan.Raw, identityName))...)
 	if asksNothing(req.Plan.Raw) {
@@ -64,11 +64,15 @@ func (r *poolResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	resp.State.Raw = stateAfter(req.Plan.Raw, view)
 	m.remember(accepted.Pool)
 	m.Unborn = view.ConvergedGeneration == 0
-	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 	resp.Diagnostics.Append(updateEnded(view, w)...)
 	if differs := changedMeanwhile(accepted, view, w); differs != "" && !resp.Diagnostics.HasError() {
 		resp.Diagnostics.AddError(supersededSummary(view.Name), differs+" Plan again.")
 	}
+	if t, ok := req.Plan.Raw.Type().(tftypes.Object); ok && resp.Diagnostics.HasError() { // it may be otherwise than planned, as after a rollback
+		resp.State.Raw = observe(t, req.Plan.Raw, view)
+		m.remember(view)
+	}
+	resp.Diagnostics.Append(m.keep(ctx, resp.Private)...)
 }
 
 // asksNothing: a plan that leaves the operation as it is changes only what Terraform itself keeps, like
