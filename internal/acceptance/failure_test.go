@@ -50,6 +50,51 @@ func TestAFailedUpdateSaysWhyKeepsThePromiseAndAMendedOneSucceeds(t *testing.T) 
 	w.plan().ended(planEmpty)
 }
 
+func TestARolloutThatWasTakenBackShowsAsWhatIsStillDeclared(t *testing.T) {
+	for name, row := range map[string]struct {
+		onFailure string
+		end       func(*workspace) // has it taken back
+		apply     string           // what an apply of it says
+		plan      []string         // what a plan says afterwards
+	}{
+		"by the manager": {"rollback", func(*workspace) {}, "returned to its last good revision", []string{"the last change failed and was taken back", "no progress for 2s"}},
+		"by a person": {"pause", func(w *workspace) {
+			w.plan().ended(planChanges).says("the last change waits")
+			w.cli("", "rollout", "abort", "web", "--reason", "not today").succeeded()
+			await(w.t, "its end", func() bool { return w.pool("web").Status.Operation.Phase.Ended() })
+		}, "It waits where it is", []string{"the last change was ended by a person and taken back", "not today"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			bounds := set("update", object{"max_surge": "1", "progress_deadline": "2s", "on_failure": row.onFailure})
+			good, bad := w.web(set("size", 1), bounds), w.web(set("size", 1), bounds, w.args("-never-ready"), set("description", "stays"))
+			w.reaches(good)
+			before := w.settled("web")
+			for range 2 { // the second time, what was taken back is tried again
+				generation := w.pool("web").Generation
+				w.declare(bad)
+				w.apply().failed().says(row.apply)
+				row.end(w)
+				require.Equal(t, generation+2, w.pool("web").Generation, "asked for, and taken back")
+				require.Equal(t, before, w.settled("web"))
+				require.Equal(t, "stays", w.pool("web").Spec.Description)
+
+				w.plan().ended(planChanges).says(append(row.plan, "An apply tries anew")...)
+				plan := w.planJSON()
+				require.Equal(t, []string{"worker.command"}, plan.differs())
+				require.Equal(t, "rolling", plan.After["last_change"])
+			}
+			w.plan("-refresh=false").ended(planChanges)
+
+			w.declare(w.web(set("size", 1), bounds, set("description", "stays"))) // what the pool has returned to
+			w.plan().ended(planEmpty).says(append(row.plan, "as it is declared now")...)
+			w.reaches(good)
+			require.NotContains(t, w.plan().ended(planEmpty).text(), "taken back")
+			require.Equal(t, before, w.settled("web"))
+		})
+	}
+}
+
 func TestACommandThatDoesNotExistFailsAtOnceAndLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.declare(w.web(set("worker.command", list{"/nonexistent/program", "-v"})))

@@ -11,20 +11,29 @@ import (
 
 // unreachedPhases are the phases in which the newest operation has not reached what was asked for, and what a
 // plan says of it. In any other phase there is nothing to say.
+//
+// One that was taken back leaves the pool at what it had before: a configuration that still asks for more differs
+// from that, so its plan is not empty by itself, and one that asks for just that has nothing left to apply.
 var unreachedPhases = map[pool.OperationPhase]struct {
 	summary string
 	stands  string // how it stands
 	applied string // what an apply does about it
 	rests   bool   // an apply does nothing about it, so a plan without another change is empty
+	again   string // what an apply of a change does about it; empty: what the others do
 }{
-	pool.OperationRunning:   {"the last change is still under way", "has not ended", "An apply waits for it", false},
-	pool.OperationReverting: {"the last change failed and is being taken back", "has not ended", "An apply waits for it", false},
-	pool.OperationFailed:    {"the last change failed", "failed", "An apply tries it again", false},
-	pool.OperationPaused:    {"the last change waits", "is paused", "An apply fails until it is resumed (poolkeeper pool resume)", false},
-	pool.OperationAwaiting:  {"a canary waits for promotion", "waits for a person", "Have the rest follow with poolkeeper rollout promote, or end it with poolkeeper rollout abort", true},
-	pool.OperationReverted:  {"the last change failed and was taken back", "was reverted", "The pool is at its last good revision", true},
-	pool.OperationCanceled:  {"the last change was ended by a person and taken back", "was canceled", "The pool is at its last good revision", true},
+	pool.OperationRunning:   {"the last change is still under way", "has not ended", "An apply waits for it", false, ""},
+	pool.OperationReverting: {"the last change failed and is being taken back", "has not ended", "An apply waits for it", false, ""},
+	pool.OperationFailed:    {"the last change failed", "failed", "An apply tries it again", false, ""},
+	pool.OperationPaused:    {"the last change waits", "is paused", "An apply fails until it is resumed (poolkeeper pool resume)", false, ""},
+	pool.OperationAwaiting:  {"a canary waits for promotion", "waits for a person", "Have the rest follow with poolkeeper rollout promote, or end it with poolkeeper rollout abort", true, ""},
+	pool.OperationReverted:  {"the last change failed and was taken back", "was reverted", restored, true, triedAgain},
+	pool.OperationCanceled:  {"the last change was ended by a person and taken back", "was canceled", restored, true, triedAgain},
 }
+
+const (
+	restored   = "The pool is at its last good revision, as it is declared now"
+	triedAgain = "The pool is at its last good revision. An apply tries anew what differs from it"
+)
 
 // newest is the newest operation of a pool, as a state tells of it.
 type newest struct {
@@ -63,9 +72,11 @@ func (n newest) warning(certain, possible pool.Change) (diags diag.Diagnostics) 
 	}
 	applied := says.applied + "."
 	switch {
-	case says.rests:
+	case says.again != "" && possible != pool.ChangeNone:
+		applied = says.again + "."
 	case certain == pool.ChangeRolling:
 		applied = "What changes now takes its place."
+	case says.rests:
 	case possible != pool.ChangeNone:
 		applied = says.applied + ", together with what changes now."
 	}

@@ -67,6 +67,43 @@ func TestAChangeBesideAnUnreachedOneIsAnnouncedAsTheHarderOfBoth(t *testing.T) {
 	}
 }
 
+func TestWhatWasTakenBackDiffersWhereItIsStillDeclared(t *testing.T) {
+	rolling := at("worker.env", object{"A": "2"})
+	for _, row := range []struct {
+		phase    pool.OperationPhase
+		declared object
+		empty    bool
+		warning  string
+	}{
+		{pool.OperationReverted, rolling, false, "An apply tries anew what differs from it."},
+		{pool.OperationReverted, object{"description": "another"}, false, "An apply tries anew what differs from it."},
+		{pool.OperationReverted, nil, true, "as it is declared now."},
+		{pool.OperationCanceled, rolling, false, "An apply tries anew what differs from it."},
+		{pool.OperationCanceled, nil, true, "as it is declared now."},
+		{pool.OperationAwaiting, rolling, false, "What changes now takes its place."},
+		{pool.OperationAwaiting, object{"description": "another"}, false, "Have the rest follow"},
+		{pool.OperationAwaiting, nil, true, "Have the rest follow"},
+	} {
+		t.Run(fmt.Sprint(row.phase, " ", row.declared), func(t *testing.T) {
+			fake := newFake()
+			tf := newTerraform(t, fake)
+			tf.reaches(web())
+			fake.alter("web", func(v *pool.View) {
+				v.Status.Operation = &pool.Operation{ID: "op_x", PoolUID: v.UID, Kind: pool.OperationUpdate, Change: pool.ChangeRolling, Phase: row.phase, Reason: "out of luck"}
+			})
+			require.Empty(t, summaries(tf.refresh()))
+			p := tf.plan(web(row.declared))
+			require.Equal(t, row.empty, p.empty(tf))
+			require.Len(t, p.diagnostics, 1)
+			require.Contains(t, p.diagnostics[0].Detail, row.warning)
+			require.Contains(t, p.diagnostics[0].Detail, "out of luck")
+			if !row.empty {
+				requireMovers(t, tf, p)
+			}
+		})
+	}
+}
+
 func TestAPoolThatIsBeingDestroyedIsReplacedInOneApply(t *testing.T) {
 	for _, phase := range []pool.OperationPhase{pool.OperationRunning, pool.OperationFailed} {
 		for name, config := range map[string]object{"unchanged": web(), "changed": web(object{"size": 5}), "timeouts": web(object{"timeouts": object{"create": "1h"}})} {

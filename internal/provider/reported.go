@@ -49,7 +49,7 @@ var reportedAttributes = []reported{
 		func(v pool.View) tftypes.Value { return number(int64(v.Status.Ready)) }},
 	{lastChange, "What the newest change was: `create`, `hot` (no worker was replaced) or `rolling` (workers are replaced step by step). A plan announces it: its JSON always, its text only where it differs from the last one.", types.StringType, true,
 		func(v pool.View) tftypes.Value { return text(lastChangeOf(toFollow(v.Status))) }},
-	{"operation", "The newest operation that a user asked for; once that has succeeded, an older one whose rollout goes on or waits. While it runs, and after it failed, was reverted or canceled, a plan is not empty: the apply waits for it, or tries again. One that awaits promotion is a warning.", operationType, true,
+	{"operation", "The newest operation that a user asked for; once that has succeeded, an older one whose rollout goes on or waits. While it runs or is paused, and after it failed, a plan is not empty: the apply waits for it, or tries again. After it was reverted or canceled, a plan shows what differs from what the pool has returned to, and the reason. One that awaits promotion is a warning.", operationType, true,
 		func(v pool.View) tftypes.Value { return operationValue(toFollow(v.Status)) }},
 }
 
