@@ -26,6 +26,9 @@ const (
 	ProblemDeleting     = api.ProblemDeleting
 	ProblemProtected    = api.ProblemProtected
 	ProblemReplace      = api.ProblemReplace
+	ProblemAutoscaled   = api.ProblemAutoscaled
+	ProblemNoRollout    = api.ProblemNoRollout
+	ProblemWorkerState  = api.ProblemWorkerState
 	ProblemStale        = api.ProblemStale
 	ProblemOtherManager = api.ProblemOtherManager
 )

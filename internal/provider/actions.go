@@ -44,8 +44,9 @@ var actions = []func() action.Action{
 		},
 	}.action,
 	poolAction{
-		name: "drain_worker",
-		doc:  "Takes one worker out of service as gracefully as a rollout would.",
+		name:   "drain_worker",
+		doc:    "Takes one worker out of service as gracefully as a rollout would.",
+		places: places{client.ProblemDeleting: "name", client.ProblemWorkerState: "worker_id", client.ProblemAutoscaled: "replace"},
 		inputs: map[string]schema.Attribute{
 			"worker_id": schema.StringAttribute{Required: true, MarkdownDescription: "Identity of the worker."},
 			"replace":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether another worker takes its place first. Without one the pool gets smaller by one, which a later plan shows as drift of `size`. Default: `true`."},
@@ -74,10 +75,16 @@ func underWay(view pool.View, err error) (*pool.Operation, error) {
 type poolAction struct {
 	name, doc string
 	inputs    map[string]schema.Attribute
+	places    places // nil means namedPlaces
 	act       func(ctx context.Context, m client.Manager, name string, config tftypes.Value, c client.Change) (*pool.Operation, error)
 }
 
-func (a poolAction) action() action.Action { return &invocable{poolAction: a} }
+func (a poolAction) action() action.Action {
+	if a.places == nil {
+		a.places = namedPlaces
+	}
+	return &invocable{poolAction: a}
+}
 
 // invocable is a poolAction as Terraform invokes it.
 type invocable struct {
@@ -124,7 +131,7 @@ func (a *invocable) Invoke(ctx context.Context, req action.InvokeRequest, resp *
 	operation, err := a.act(late, manager, name, req.Config.Raw, client.Change{Reason: a.reason})
 	done()
 	if err != nil {
-		resp.Diagnostics.Append(refusal(summary, err)...)
+		resp.Diagnostics.Append(refusal(summary, err, a.places)...)
 		return
 	}
 	if operation == nil {

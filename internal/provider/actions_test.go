@@ -77,8 +77,9 @@ func TestAccActionsAreDoneWhenTheyEnd(t *testing.T) {
 	manager := newManager(t)
 	tf := newTerraform(t, manager)
 	tf.reaches(object{"name": "web", "size": 2, "worker": object{"command": list{"sleep", "3600"}}})
-	living := func() (ids []string) {
-		workers, err := manager.Workers(t.Context(), "web")
+	newTerraform(t, manager).reaches(object{"name": "itself", "autoscaling": object{"min": 1, "max": 2}, "worker": object{"command": list{"sleep", "3600"}}})
+	living := func(of string) (ids []string) {
+		workers, err := manager.Workers(t.Context(), of)
 		require.NoError(t, err)
 		for _, w := range workers {
 			if !w.State.Ended() {
@@ -98,13 +99,13 @@ func TestAccActionsAreDoneWhenTheyEnd(t *testing.T) {
 		return progress
 	}
 
-	before := living()
+	before := living("web")
 	progress := invoked("rolling_restart", nil)
 	require.NotEmpty(t, progress)
 	require.Contains(t, progress[0], "(restart) is running")
-	require.Len(t, living(), 2)
+	require.Len(t, living("web"), 2)
 	for _, id := range before {
-		require.NotContains(t, living(), id)
+		require.NotContains(t, living("web"), id)
 	}
 
 	invoked("pause", nil)
@@ -112,11 +113,11 @@ func TestAccActionsAreDoneWhenTheyEnd(t *testing.T) {
 	invoked("resume", nil)
 	require.False(t, view().Paused)
 
-	chosen := living()[0]
+	chosen := living("web")[0]
 	invoked("drain_worker", object{"worker_id": chosen})
-	require.NotContains(t, living(), chosen)
-	require.Len(t, living(), 2, "another has taken its place")
-	invoked("drain_worker", object{"worker_id": living()[0], "replace": false})
+	require.NotContains(t, living("web"), chosen)
+	require.Len(t, living("web"), 2, "another has taken its place")
+	invoked("drain_worker", object{"worker_id": living("web")[0], "replace": false})
 	require.Equal(t, int64(1), *view().Spec.Size)
 	require.Empty(t, summaries(tf.refresh()))
 	require.Equal(t, int64(1), tf.shown("size"), "which is drift")
@@ -133,9 +134,11 @@ func TestAccActionsAreDoneWhenTheyEnd(t *testing.T) {
 		config   object
 		expected string
 	}{
-		"no pool":    {"rolling_restart", object{"name": "none"}, "there is no pool \"none\""},
-		"no rollout": {"promote", object{"name": "web"}, "rollout"},
-		"no worker":  {"drain_worker", object{"name": "web", "worker_id": "w_none"}, "w_none"},
+		"no pool":          {"rolling_restart", object{"name": "none"}, "rolling_restart (name): restart pool \"none\": there is no pool \"none\""},
+		"no rollout":       {"promote", object{"name": "web"}, "promote (name): promote the rollout of pool \"web\": pool \"web\" is in no rollout"},
+		"no worker":        {"drain_worker", object{"name": "web", "worker_id": "w_none"}, "w_none"},
+		"an ended worker":  {"drain_worker", object{"name": "web", "worker_id": chosen}, "drain_worker (worker_id): drain worker \"" + chosen},
+		"a size of itself": {"drain_worker", object{"name": "itself", "worker_id": living("itself")[0], "replace": false}, "drain_worker (replace): drain worker"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, diagnostics := tf.invoke(row.action, row.config)

@@ -174,7 +174,7 @@ func TestADataSourceReadsAnyPoolByName(t *testing.T) {
 		require.Equal(t, expected, plain(valueAt(v, at)), at)
 	}
 	require.True(t, v.IsFullyKnown())
-	require.ErrorContains(t, firstError(read("other").Diagnostics), `there is no pool "other"`)
+	require.ErrorContains(t, firstError(read("other").Diagnostics), `(name): there is no pool "other"`)
 }
 
 func TestADataSourceIsRefusedANameThatNoPoolCanHave(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
@@ -79,9 +78,9 @@ func creationEnded(view pool.View, w wait) (diags diag.Diagnostics) {
 
 func creationRefused(name string, err error) (diags diag.Diagnostics) {
 	if !isProblem(err, client.ProblemExists) {
-		return refusal(fmt.Sprintf("Pool %q cannot be created", name), err)
+		return refusal(fmt.Sprintf("Pool %q cannot be created", name), err, creationPlaces)
 	}
-	diags.AddAttributeError(path.Root("name"), fmt.Sprintf("There is a pool %q already", name),
+	creationPlaces.show(&diags, client.ProblemExists, fmt.Sprintf("There is a pool %q already", name),
 		fmt.Sprintf("%v\n\nTo manage that pool here, import it:\n\n  terraform import <address of this resource> %s\n\nOr choose another name. Two pools of one name cannot be there at the same time, so a pool with create_before_destroy can only be replaced under a new name.", err, name))
 	return diags
 }

@@ -170,7 +170,7 @@ func TestARefusedCreationLeavesNoState(t *testing.T) {
 			p := problem(api.ProblemDeleting, 409, "a pool \"web\" is still being destroyed")
 			p.Operation = &pool.Operation{ID: "op_9", Kind: pool.OperationDelete, Phase: pool.OperationRunning, Reason: "1 worker is draining"}
 			f.fail("Create", p)
-		}, []string{"still being destroyed", "op_9", "1 worker is draining"}},
+		}, []string{"(name)", "still being destroyed", "op_9", "1 worker is draining"}},
 		"no manager answers": {func(f *fakeManager) { f.fail("Create", errors.New("no manager answered")) }, []string{"no manager answered"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -115,7 +115,7 @@ func TestARefusedDestroyKeepsThePool(t *testing.T) {
 	}{
 		"protected behind Terraform's back": {func(f *fakeManager) {
 			f.alter("web", func(v *pool.View) { v.Spec.DeletionProtection = true })
-		}, "deletion_protection = false"},
+		}, `cannot be destroyed (deletion_protection): pool "web" is protected`},
 		"another manager":    {func(f *fakeManager) { f.forget(); f.id = "m_second" }, "m_second"},
 		"another refuses":    {func(f *fakeManager) { f.fail("Delete", problem(api.ProblemOtherManager, 421, "this is m_second")) }, "m_second"},
 		"no manager answers": {func(f *fakeManager) { f.fail("Delete", errors.New("no manager answered")) }, "no manager answered"},

@@ -31,7 +31,7 @@ func (r *poolResource) ImportState(ctx context.Context, req resource.ImportState
 	}
 	view, err := manager.Pool(ctx, name)
 	if err != nil {
-		resp.Diagnostics.Append(refusal(fmt.Sprintf("Pool %q cannot be imported", name), err)...)
+		resp.Diagnostics.Append(refusal(fmt.Sprintf("Pool %q cannot be imported", name), err, nil)...)
 		return
 	}
 	if view.Phase == pool.PhaseDeleting {

@@ -71,7 +71,7 @@ func (d *listingData[T]) Read(ctx context.Context, req datasource.ReadRequest, r
 	}
 	rows, err := d.read(ctx, manager, req.Config.Raw)
 	if err != nil {
-		resp.Diagnostics.Append(refusal(summary, err)...)
+		resp.Diagnostics.Append(refusal(summary, err, namedPlaces)...)
 		return
 	}
 	resp.State.Raw = withValues(req.Config.Raw, map[string]tftypes.Value{d.name: d.table(ctx, rows)})

@@ -52,7 +52,7 @@ func (d *poolData) Read(ctx context.Context, req datasource.ReadRequest, resp *d
 	}
 	view, err := manager.Pool(ctx, name)
 	if err != nil {
-		resp.Diagnostics.Append(refusal(fmt.Sprintf("Pool %q cannot be read", name), err)...)
+		resp.Diagnostics.Append(refusal(fmt.Sprintf("Pool %q cannot be read", name), err, namedPlaces)...)
 		return
 	}
 	t, ok := req.Config.Raw.Type().(tftypes.Object)

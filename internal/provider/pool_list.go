@@ -42,7 +42,7 @@ func (l *poolList) List(ctx context.Context, req query.ListRequest, stream *quer
 		for view, err := range manager.EachPool(ctx) {
 			if err != nil {
 				result := req.NewListResult(ctx)
-				result.Diagnostics.Append(refusal("The pools cannot be listed", err)...)
+				result.Diagnostics.Append(refusal("The pools cannot be listed", err, nil)...)
 				push(result)
 				return
 			}

@@ -18,8 +18,29 @@ var advice = map[string]string{
 	client.ProblemReplace:   "The pool on the manager is not the one that the plan was made for. Plan again.",
 }
 
+// places are the attributes, by dotted path, that problems are about in what is asked for. One without a place is shown
+// at the whole; so is what is wrong with the provider's own configuration, which Terraform does not show from here.
+type places map[string]string
+
+// show adds an error at the attribute that the problem is about.
+func (p places) show(diags *diag.Diagnostics, problem, summary, detail string) {
+	if at, ok := p[problem]; ok {
+		diags.AddAttributeError(attributePath(at), summary, detail)
+	} else {
+		diags.AddError(summary, detail)
+	}
+}
+
+// poolPlaces are those of a pool as a resource, creationPlaces those of one that is not there yet, and namedPlaces those
+// of whatever names a pool that is there.
+var (
+	poolPlaces     = places{client.ProblemProtected: "deletion_protection"}
+	creationPlaces = places{client.ProblemExists: "name", client.ProblemDeleting: "name"}
+	namedPlaces    = places{client.ProblemNotFound: "name", client.ProblemDeleting: "name", client.ProblemNoRollout: "name"}
+)
+
 // refusal shows the error of a call. Faults of the spec are shown at their attributes.
-func refusal(summary string, err error) (diags diag.Diagnostics) {
+func refusal(summary string, err error, at places) (diags diag.Diagnostics) {
 	problem := client.ProblemOf(err)
 	if problem == nil {
 		diags.AddError(summary, err.Error())
@@ -38,7 +59,7 @@ func refusal(summary string, err error) (diags diag.Diagnostics) {
 	if what, ok := advice[problem.Name()]; ok {
 		detail += "\n\n" + what
 	}
-	diags.AddError(summary, detail)
+	at.show(&diags, problem.Name(), summary, detail)
 	return diags
 }
 
@@ -48,7 +69,7 @@ func unreached(summary string, m memory, err error) (diags diag.Diagnostics) {
 		diags.AddError(summary, fmt.Sprintf("%v\n\n%s", err, where))
 		return diags
 	}
-	return refusal(summary, err)
+	return refusal(summary, err, poolPlaces)
 }
 
 // failure shows an operation that ended failed.
