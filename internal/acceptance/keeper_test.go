@@ -213,6 +213,9 @@ func (k *keeper) destroyAll(ctx context.Context) {
 		k.t.Errorf("after the test: %s", listed)
 	}
 	for _, p := range list.Pools {
+		if p.Spec.DeletionProtection {
+			k.command(ctx, `{"deletion_protection": false}`, "pool", "patch", p.UID, "-f", "-")
+		}
 		if deleted := k.command(ctx, "", "pool", "delete", "--force", p.UID); deleted.code != 0 {
 			k.t.Errorf("after the test: %s", deleted)
 		}
