@@ -43,9 +43,7 @@ func (r *poolResource) foresee(ctx context.Context, prior, proposed tftypes.Valu
 	forecast, err := manager.Plan(ctx, document)
 	switch {
 	case isProblem(err, client.ProblemInvalid):
-		diags.AddWarning(fmt.Sprintf("Pool %q: as things stand, the manager would refuse this", spec.Name),
-			fmt.Sprintf("%v\n\nAn apply fails unless that is otherwise by then.", err))
-		return diags
+		return foreseenRefusal(spec.Name, err)
 	case err != nil:
 		tflog.Info(ctx, "the manager does not say what the plan would do", map[string]any{"pool": spec.Name, "error": err.Error()})
 		return nil
@@ -54,6 +52,19 @@ func (r *poolResource) foresee(ctx context.Context, prior, proposed tftypes.Valu
 		diags.AddWarning(fmt.Sprintf("Pool %q: %s", spec.Name, cmp.Or(summary, "the change comes to a halt")), told(forecast, unknown))
 	}
 	diags.Append(tooShort(proposed, "update", forecast.WorstTime.Std(), "with an error, and the change goes on")...)
+	return diags
+}
+
+// foreseenRefusal warns of what the manager would refuse, at each of the attributes.
+func foreseenRefusal(name string, err error) (diags diag.Diagnostics) {
+	const unless = "\n\nAn apply fails unless that is otherwise by then."
+	summary, faults := fmt.Sprintf("Pool %q: as things stand, the manager would refuse this", name), client.ProblemOf(err).Errors
+	for _, f := range faults {
+		diags.AddAttributeWarning(placeOf(f.Path), summary, f.String()+unless)
+	}
+	if len(faults) == 0 {
+		diags.AddWarning(summary, err.Error()+unless)
+	}
 	return diags
 }
 

@@ -26,6 +26,8 @@ func replacing(n int) api.Plan {
 
 func TestAPlanWarnsOfWhatAnUpdateDoes(t *testing.T) {
 	env := func(v any) object { return object{"worker": object{"env": object{"A": v}}} }
+	refused := problem(api.ProblemInvalid, 422, "the spec is not valid")
+	refused.Errors = pool.Faults{{Path: "worker.working_dir", Reason: "is no directory on host here"}}
 	halted := replacing(1)
 	halted.Waits = "canary: 1 of 1 workers are available; promote the rollout to go on, or abort it"
 	for name, row := range map[string]struct {
@@ -52,6 +54,9 @@ func TestAPlanWarnsOfWhatAnUpdateDoes(t *testing.T) {
 		"a manager that does not tell":    {env("2"), api.Plan{}, errors.New("no idea"), nil},
 		"a change that asks nothing":      {object{"timeouts": object{"update": "1s"}}, replacing(1), nil, nil},
 		"a change that needs another one": {object{"name": "other"}, replacing(1), nil, nil},
+		"what the manager would refuse of an attribute": {env("2"), api.Plan{}, refused, []string{
+			"as things stand, the manager would refuse this (worker.working_dir): ", "An apply fails unless",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake()
