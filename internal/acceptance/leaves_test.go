@@ -18,7 +18,9 @@ import (
 // sample is how a leaf is tried: two values, and what the pool needs for them beside.
 type sample struct {
 	first, second any
-	beside        object
+	// third comes after the second of a leaf that stays; nil means the first again.
+	third  any
+	beside object
 	// stays says why the leaf cannot be taken out of a configuration by itself.
 	stays string
 	// resizes says that workers come or go between the two values.
@@ -60,7 +62,7 @@ func (p parts) samples(host string) map[string]sample {
 		"leases.slots": {first: 2, second: 3}, "leases.ttl": {first: "30s", second: "90s"},
 
 		"size":                     {first: 1, second: 3, stays: "it or autoscaling is required", resizes: true},
-		"autoscaling.min":          {first: 1, second: 2, stays: "it is required", resizes: true, beside: scaled},
+		"autoscaling.min":          {first: 1, second: 2, third: 3, stays: "it is required", resizes: true, beside: scaled}, // to get smaller is the pool's own decision
 		"autoscaling.max":          {first: 2, second: 4, stays: "it is required", beside: scaled},
 		"autoscaling.initial":      {first: 1, second: 2, beside: scaled},
 		"autoscaling.idle_timeout": {first: "1m", second: "90m", beside: scaled},
@@ -154,25 +156,28 @@ func TestAPlanOfEveryLeafTellsWhatItsApplyDoes(t *testing.T) {
 	for _, f := range pool.Fields {
 		require.Contains(t, samples, f.Path, "a leaf of the table: give two values to try it with")
 	}
-	first := func(s sample) any { return s.first }
-	second := func(s sample) any { return s.second }
-	without := func(s sample) any {
+	first := func(s sample, _ any) any { return s.first }
+	second := func(s sample, _ any) any { return s.second }
+	without := func(s sample, now any) any {
 		if s.stays != "" {
-			return s.second
+			return now
 		}
 		return removed
 	}
-	another := func(s sample) any {
-		if s.stays != "" {
-			return s.first
+	another := func(s sample, _ any) any {
+		switch {
+		case s.stays == "":
+			return s.second
+		case s.third != nil:
+			return s.third
 		}
-		return s.second
+		return s.first
 	}
 	v := &voyage{workspace: w, standings: map[string]standing{}}
 	now := map[string]any{} // the leaves' values
 	for _, step := range []struct {
 		name  string
-		value func(sample) any
+		value func(s sample, now any) any
 		late  bool // it is known at apply only
 		does  effect
 	}{
@@ -187,7 +192,7 @@ func TestAPlanOfEveryLeafTellsWhatItsApplyDoes(t *testing.T) {
 		stops, late := map[string]stop{}, object{"step": step.name}
 		for _, f := range pool.Fields {
 			s, name := samples[f.Path], strings.ReplaceAll(f.Path, ".", "_")
-			value := step.value(s)
+			value := step.value(s, now[f.Path])
 			next := stop{declared: w.tried(f.Path, s, value), effect: cmp.Or(step.does, effectOf(f, now[f.Path], value, step.late))}
 			next.resizes = s.resizes && next.effect == hot
 			if step.late {
