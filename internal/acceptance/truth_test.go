@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/semver"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -102,11 +103,20 @@ func (v *voyage) goes(step string, stops map[string]stop, more ...change) {
 	v.t.Logf("%s: %d pools, %s", step, len(stops), time.Since(began).Round(100*time.Millisecond))
 }
 
-// imports has the configuration import the pools as they stand, by their names.
+// imports has the configuration import the pools as they stand: by their names, and every other one by its identity
+// where the CLI knows such.
 func (v *voyage) imports() change {
+	v.t.Helper()
+	_, version := v.cliOf()
+	identities := semver.Compare(version, "v1.12.0") >= 0
 	var blocks list
-	for _, name := range slices.Sorted(maps.Keys(v.standings)) {
-		blocks = append(blocks, object{"to": resourceType + "." + name, "id": v.standings[name].view.Name})
+	for i, name := range slices.Sorted(maps.Keys(v.standings)) {
+		block := object{"to": resourceType + "." + name, "id": v.standings[name].view.Name}
+		if identities && i%2 == 1 {
+			delete(block, "id")
+			block["identity"] = object{"name": v.standings[name].view.Name}
+		}
+		blocks = append(blocks, block)
 	}
 	return set("import", blocks)
 }
