@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
 // TestEveryAttributeMayBeUnknownAtPlan feeds each attribute from another resource that does not exist yet.
@@ -21,6 +19,7 @@ func TestEveryAttributeMayBeUnknownAtPlan(t *testing.T) {
 	values := object{
 		"name": "web", "description": "late", "labels": object{"team": "core"}, "runtime.process.host": host,
 		"worker.command": list{w.worker}, "worker.env": object{"GREETING": "hello"}, "worker.working_dir": "/tmp",
+		"worker.secret_env_wo": object{"TOKEN": "swordfish"}, "worker.secret_env_wo_version": 1,
 		"worker.ports":        list{object{"name": "http"}, object{"name": "admin"}},
 		"worker.on_exit_zero": "crash", "worker_limits.max_age": "1h", "worker_limits.max_leases": 1000, "leases.slots": 2, "leases.ttl": "30s",
 		"size": 2, "initialization": "prewarmed",
@@ -36,7 +35,7 @@ func TestEveryAttributeMayBeUnknownAtPlan(t *testing.T) {
 		"logs.max_size": "1MiB", "logs.keep": 2, "restart_triggers": object{"image": "1"}, "deletion_protection": false,
 	}
 	otherWays := []string{"autoscaling.min", "autoscaling.max", "autoscaling.initial", "autoscaling.idle_timeout", "health.tcp.port", "health.grpc.port", "health.grpc.service", "health.exec.command", "drain.hook.exec.command"} // exclude size, health.http and drain.hook.http
-	for _, f := range pool.Fields {
+	for _, f := range leaves() {
 		require.True(t, values[f.Path] != nil || slices.Contains(otherWays, f.Path), "give a value for the attribute %s", f.Path)
 	}
 

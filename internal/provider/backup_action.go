@@ -65,7 +65,7 @@ func (a *backupAction) Invoke(ctx context.Context, req action.InvokeRequest, res
 	}
 	made, err := manager.Backup(ctx, pools, truthAt(config, "events"), valueAt(config, "secrets").IsNull() || truthAt(config, "secrets"))
 	if err != nil {
-		resp.Diagnostics.Append(refusal(summary, err)...)
+		resp.Diagnostics.Append(refusal(summary, err, nil)...)
 		return
 	}
 	target := textAt(config, "path")
