@@ -18,11 +18,22 @@ var errAbandoned = errors.New("the change ended without returning")
 // shared. A change runs on its caller's goroutine while the committer waits for it, so its panics are the
 // caller's.
 type committer struct {
-	session *session
+	writer  writer
 	decoded *decoded
-	ready   func() error // errs if what is committed now would be lost
 	queue   chan *turn
 	ended   chan struct{}
+}
+
+// writer is the connection that changes are made on, one transaction after the other.
+type writer interface {
+	statements
+	begin() error
+	// commit returns once it is known what became of the transaction: an error means that nothing of it is
+	// kept.
+	commit() error
+	// rollback ends a transaction that failed, if it has not ended by itself.
+	rollback()
+	close() error
 }
 
 // turn is one caller's place in a batch.
@@ -33,8 +44,8 @@ type turn struct {
 	err     error             // why it was undone
 }
 
-func startCommitter(s *session, known *decoded, ready func() error) *committer {
-	c := &committer{session: s, decoded: known, ready: ready, queue: make(chan *turn), ended: make(chan struct{})}
+func startCommitter(w writer, known *decoded) *committer {
+	c := &committer{writer: w, decoded: known, queue: make(chan *turn), ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
 		for first := range c.queue {
@@ -48,7 +59,7 @@ func startCommitter(s *session, known *decoded, ready func() error) *committer {
 func (c *committer) stop() error {
 	close(c.queue)
 	<-c.ended
-	return c.session.close()
+	return c.writer.close()
 }
 
 func (c *committer) update(ctx context.Context, change func(Writer) error) error {
@@ -81,8 +92,7 @@ func (t *turn) run(tx *transaction, change func(Writer) error) {
 func (c *committer) batch(first *turn) {
 	turns, err := c.transact(first)
 	if err != nil {
-		// Some failures end a transaction by themselves; then there is nothing left to undo.
-		_ = c.run("ROLLBACK")
+		c.writer.rollback()
 	}
 	for _, t := range turns {
 		if err != nil {
@@ -95,7 +105,7 @@ func (c *committer) batch(first *turn) {
 // transact returns whose changes it ran. An error means that none of them is kept.
 func (c *committer) transact(first *turn) ([]*turn, error) {
 	turns := []*turn{first}
-	if err := c.run("BEGIN IMMEDIATE"); err != nil {
+	if err := c.writer.begin(); err != nil {
 		return turns, fmt.Errorf("begin a transaction: %w", err)
 	}
 	// The first change needs no savepoint, which would cost more than the change: if it fails, there is
@@ -111,10 +121,7 @@ func (c *committer) transact(first *turn) ([]*turn, error) {
 			return turns, err
 		}
 	}
-	if err := c.ready(); err != nil {
-		return turns, err
-	}
-	if err := c.run("COMMIT"); err != nil {
+	if err := c.writer.commit(); err != nil {
 		return turns, fmt.Errorf("commit: %w", err)
 	}
 	return turns, nil
@@ -150,7 +157,7 @@ func (c *committer) attempt(t *turn) error {
 
 // lend lets the caller run its change in the open transaction, and returns which of its statements failed.
 func (c *committer) lend(t *turn) error {
-	tx := &transaction{ctx: context.Background(), sql: c.session, decoded: c.decoded}
+	tx := &transaction{ctx: context.Background(), sql: c.writer, decoded: c.decoded}
 	t.begin <- tx
 	t.err = <-t.ran
 	failed := tx.finish()
@@ -161,6 +168,6 @@ func (c *committer) lend(t *turn) error {
 }
 
 func (c *committer) run(query string) error {
-	_, err := c.session.exec(context.Background(), query)
+	_, err := c.writer.exec(context.Background(), query)
 	return err
 }

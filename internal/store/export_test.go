@@ -5,15 +5,17 @@ import (
 	"fmt"
 )
 
+func writerOf(s Store) sqliteWriter { return s.(*database).commits.writer.(sqliteWriter) }
+
 // LimitPages keeps the database of an idle store from growing past n pages, as a full disk does.
 func LimitPages(ctx context.Context, s Store, n int) error {
-	_, err := s.(*sqliteStore).commits.session.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", n))
+	_, err := writerOf(s).conn.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", n))
 	return err
 }
 
 // Setting is the value of a pragma on the writing connection of an idle store.
 func Setting(ctx context.Context, s Store, pragma string) (value string, err error) {
-	err = s.(*sqliteStore).commits.session.conn.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&value)
+	err = writerOf(s).conn.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&value)
 	return value, err
 }
 
@@ -28,7 +30,7 @@ var Reads = []string{
 
 // QueryPlan is how SQLite would answer a query.
 func QueryPlan(ctx context.Context, s Store, query string) (plan []string, err error) {
-	rows, err := s.(*sqliteStore).reading.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, 1, 1, 1)
+	rows, err := writerOf(s).conn.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, 1, 1, 1)
 	if err != nil {
 		return nil, err
 	}

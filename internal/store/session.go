@@ -28,7 +28,7 @@ func (s *session) prepare(ctx context.Context, query string) (*sql.Stmt, error) 
 	}
 	stmt, err := s.conn.PrepareContext(ctx, query)
 	if err != nil {
-		return nil, fmt.Errorf("prepare a statement: %w", s.explain(err))
+		return nil, fmt.Errorf("prepare a statement: %w", s.explained(ctx, err))
 	}
 	s.prepared[query] = stmt
 	return stmt, nil
@@ -40,7 +40,7 @@ func (s *session) exec(ctx context.Context, query string, args ...any) (sql.Resu
 		return nil, err
 	}
 	result, err := stmt.ExecContext(ctx, args...)
-	return result, s.explain(err)
+	return result, s.explained(ctx, err)
 }
 
 func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
@@ -49,7 +49,15 @@ func (s *session) query(ctx context.Context, query string, args ...any) (*sql.Ro
 		return nil, err
 	}
 	rows, err := stmt.QueryContext(ctx, args...)
-	return rows, s.explain(err)
+	return rows, s.explained(ctx, err)
+}
+
+// explained leaves what the end of the caller's context has done as it is.
+func (s *session) explained(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return s.explain(err)
 }
 
 func (s *session) close() error {

@@ -14,6 +14,8 @@ import (
 type statements interface {
 	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
 	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// explained is a failure of an answer's rows, with the meaning that callers branch on.
+	explained(ctx context.Context, err error) error
 }
 
 var errTransactionOver = errors.New("the transaction is over")
@@ -71,7 +73,7 @@ func (t *transaction) each(visit func(scan func(...any) error) error, query stri
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return t.fail(err)
+		return t.fail(t.sql.explained(t.ctx, err))
 	}
 	return nil
 }

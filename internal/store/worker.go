@@ -11,7 +11,7 @@ import (
 
 const (
 	cordonWorker = `UPDATE workers SET cordoned = $2 WHERE id = $1`
-	spendWorker  = `UPDATE workers SET spent = 1 WHERE id = $1 AND $2`
+	spendWorker  = `UPDATE workers SET spent = $2 WHERE id = $1`
 	extendDrain  = `UPDATE workers SET extended_to = $2 WHERE id = $1`
 )
 

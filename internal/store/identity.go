@@ -1,0 +1,30 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+const (
+	makeIdentity = `INSERT INTO manager (singleton, id, incarnation, created_at) VALUES (1, $1, $2, $3)
+		ON CONFLICT (singleton) DO NOTHING`
+	selectIdentity = `SELECT id, incarnation FROM manager`
+)
+
+// identify returns the identity in the database; the first time it makes one.
+func identify(ctx context.Context, db *sql.DB, explain func(error) error) (id Identity, err error) {
+	made := Identity{"m_" + strings.ToLower(ulid.Make().String()), "i_" + strings.ToLower(ulid.Make().String())}
+	_, err = db.ExecContext(ctx, makeIdentity, made.ManagerID, made.Incarnation, micros(time.Now()))
+	if err == nil {
+		err = db.QueryRowContext(ctx, selectIdentity).Scan(&id.ManagerID, &id.Incarnation)
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("read the manager's identity: %w", explain(err))
+	}
+	return id, nil
+}
