@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 )
 
 // maxBatch bounds how many changes share a commit, and with it how long the first one waits for the last.
@@ -33,6 +34,8 @@ type writer interface {
 	commit() error
 	// rollback ends a transaction that failed, if it has not ended by itself.
 	rollback()
+	// rest is called now and then while nobody writes.
+	rest()
 	close() error
 }
 
@@ -44,12 +47,21 @@ type turn struct {
 	err     error             // why it was undone
 }
 
-func startCommitter(w writer, known *decoded) *committer {
+// startCommitter begins to take changes. Between them, the writer rests whenever idle ticks.
+func startCommitter(w writer, known *decoded, idle <-chan time.Time) *committer {
 	c := &committer{writer: w, decoded: known, queue: make(chan *turn), ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		for first := range c.queue {
-			c.batch(first)
+		for {
+			select {
+			case first, more := <-c.queue:
+				if !more {
+					return
+				}
+				c.batch(first)
+			case <-idle:
+				w.rest()
+			}
 		}
 	}()
 	return c

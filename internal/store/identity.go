@@ -16,8 +16,14 @@ const (
 	selectIdentity = `SELECT id, incarnation FROM manager`
 )
 
+// identifier is a database or one connection to it.
+type identifier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // identify returns the identity in the database; the first time it makes one.
-func identify(ctx context.Context, db *sql.DB, explain func(error) error) (id Identity, err error) {
+func identify(ctx context.Context, db identifier, explain func(error) error) (id Identity, err error) {
 	made := Identity{"m_" + strings.ToLower(ulid.Make().String()), "i_" + strings.ToLower(ulid.Make().String())}
 	_, err = db.ExecContext(ctx, makeIdentity, made.ManagerID, made.Incarnation, micros(time.Now()))
 	if err == nil {

@@ -10,8 +10,12 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/sqlite/*.sql
-var sqliteMigrations embed.FS
+var (
+	//go:embed migrations/sqlite/*.sql
+	sqliteMigrations embed.FS
+	//go:embed migrations/postgres/*.sql
+	postgresMigrations embed.FS
+)
 
 // migrate brings the schema to the newest version that this program knows. A newer one is refused: to run
 // on it would lose what the newer program wrote, and nothing here knows how to take it back.

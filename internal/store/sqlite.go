@@ -76,7 +76,7 @@ func openSQLite(ctx context.Context, path string) (_ *database, err error) {
 	if d.identity, err = identify(ctx, writing, explainSQLite); err != nil {
 		return nil, err
 	}
-	writer, err := openSession(ctx, writing, explainSQLite)
+	writer, err := openSession(ctx, writing, sqliteDialect)
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +89,13 @@ func openSQLite(ctx context.Context, path string) (_ *database, err error) {
 		if err := files.inPlace(); err != nil { // it would open others, and make what is missing
 			return nil, err
 		}
-		return openSession(ctx, reading, explainSQLite)
+		return openSession(ctx, reading, sqliteDialect)
 	}, "BEGIN", &d.decoded)
-	d.commits = startCommitter(sqliteWriter{writer, files}, &d.decoded)
+	d.commits = startCommitter(sqliteWriter{writer, files}, &d.decoded, nil)
 	return d, nil
 }
+
+var sqliteDialect = dialect{explain: explainSQLite}
 
 // sqliteWriter is the connection that holds SQLite's lock of writers.
 type sqliteWriter struct {
@@ -114,6 +116,8 @@ func (w sqliteWriter) rollback() {
 	// Some failures end a transaction by themselves; then there is nothing left to undo.
 	_ = w.run("ROLLBACK")
 }
+
+func (w sqliteWriter) rest() {}
 
 func (w sqliteWriter) run(query string) error {
 	_, err := w.exec(context.Background(), query)

@@ -10,11 +10,14 @@ import (
 )
 
 // statements runs SQL on one connection. The SQL is the same for every engine: $1 parameters, ON CONFLICT,
-// RETURNING, whole numbers for times, text for JSON.
+// RETURNING, whole numbers for times, text for JSON. What it finds in columns that are true or false, engines
+// may keep as numbers.
 type statements interface {
 	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
 	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	// explained is a failure of an answer's rows, with the meaning that callers branch on.
+	// limit bounds one statement, with all of its rows.
+	limit(ctx context.Context) (context.Context, context.CancelFunc)
+	// explained gives a query's failure the meaning that callers branch on.
 	explained(ctx context.Context, err error) error
 }
 
@@ -62,9 +65,11 @@ func (t *transaction) each(visit func(scan func(...any) error) error, query stri
 	if t.failed != nil {
 		return t.failed
 	}
-	rows, err := t.sql.query(t.ctx, query, args...)
+	ctx, cancel := t.sql.limit(t.ctx)
+	defer cancel()
+	rows, err := t.sql.query(ctx, query, args...)
 	if err != nil {
-		return t.fail(err)
+		return t.fail(t.sql.explained(t.ctx, err))
 	}
 	defer rows.Close()
 	for rows.Next() {

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+const validLocations = "sqlite:///path/to/file, postgres://user@host/database"
+
+// Open opens the store that a URL names, and makes it if it is not there:
+//
+//	sqlite:///path/to/file         the file at an absolute path; see [OpenSQLite]
+//	postgres://user@host/database  a database of a PostgreSQL server; see [OpenPostgres]
+//
+// An error names the URL without its password.
+func Open(ctx context.Context, location string) (Store, error) {
+	scheme, _, _ := strings.Cut(location, "://")
+	switch scheme {
+	case "sqlite":
+		path, err := sqlitePath(location)
+		if err != nil {
+			return nil, err
+		}
+		return OpenSQLite(ctx, path)
+	case "postgres", "postgresql":
+		return OpenPostgres(ctx, location)
+	}
+	return nil, invalidLocation(location, errors.New("it is of no known kind"))
+}
+
+func invalidLocation(location string, reason error) error {
+	return fmt.Errorf("the store's URL is %s: %w; valid: %s", Redacted(location), reason, validLocations)
+}
+
+// sqlitePath is the path in a sqlite URL.
+func sqlitePath(location string) (string, error) {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "", invalidLocation(location, errors.New("it cannot be parsed"))
+	}
+	path := filepath.FromSlash(u.Path)
+	if runtime.GOOS == "windows" {
+		path = strings.TrimPrefix(path, `\`) // before the drive's letter
+	}
+	switch {
+	case u.Host != "" || u.User != nil:
+		return "", invalidLocation(location, errors.New("a file's URL has no host, and three slashes"))
+	case u.RawQuery != "" || u.Fragment != "":
+		return "", invalidLocation(location, errors.New("it goes on after the path; write ? as %3F and # as %23"))
+	case !filepath.IsAbs(path) || strings.HasSuffix(u.Path, "/"):
+		return "", invalidLocation(location, errors.New("it has no absolute path of a file"))
+	}
+	return path, nil
+}
+
+// Redacted is the URL of a store as people may read it. Where nobody can tell which part of it is a password,
+// little of it is left.
+func Redacted(location string) string {
+	scheme, _, found := strings.Cut(location, "://")
+	if !found {
+		if strings.ContainsAny(location, "@=:") {
+			return "no URL, and not shown, because it may hold a password"
+		}
+		return fmt.Sprintf("%q", location)
+	}
+	u, err := url.Parse(location)
+	// A password that was not encoded ends the host early: what follows then has its @.
+	if err != nil || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
+		return fmt.Sprintf("%q (the rest may hold a password)", scheme+"://…")
+	}
+	query := u.Query()
+	for _, secret := range []string{"password", "sslpassword"} {
+		if query.Has(secret) {
+			query.Set(secret, "xxxxx")
+			u.RawQuery = query.Encode()
+		}
+	}
+	return fmt.Sprintf("%q", u.Redacted())
+}

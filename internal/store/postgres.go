@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+const (
+	// A store has a schema of its own in its database, unless the URL names another by its search_path.
+	postgresSchema = "poolkeeper"
+
+	currentSchema = `SELECT coalesce(current_schema(), ''), current_setting('server_encoding')`
+	// Two who make the same schema at once would meet an error that says nothing.
+	awaitSchema  = `SELECT pg_advisory_xact_lock(1886089330, 0)`
+	createSchema = `CREATE SCHEMA IF NOT EXISTS poolkeeper`
+
+	// What every connection is set to: a commit that has returned is on disk, nobody waits for a lock for longer
+	// than lockPatience, and the server notices within half a minute that a client's machine is gone.
+	setSession = `SELECT set_config('search_path', $1, false), set_config('lock_timeout', $2, false),
+		set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+		set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+		set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '25000', false)`
+
+	beginSnapshot = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+)
+
+const (
+	// statementPatience is how long an answer may take: a server that takes longer is as good as gone.
+	statementPatience = 30 * time.Second
+	// lockPatience is how long a manager that starts waits for one that ends.
+	lockPatience = 2 * time.Second
+	// restEvery is how often a connection that nobody uses is looked at: it holds the store for this manager.
+	restEvery = 5 * time.Second
+	// closePatience is how long closing waits for a server that is gone and was asked to commit.
+	closePatience = 5 * time.Second
+)
+
+// OpenPostgres opens the store in the PostgreSQL database that a URL names, in its schema poolkeeper or, if the
+// URL has a search_path, in that one; it makes what is not there. What the URL leaves open is found as psql finds
+// it, in the environment and in ~/.pgpass.
+// ErrInUse if another manager has it open, ErrUnwritable if the server cannot be reached or written. A schema of a
+// newer Poolkeeper is refused and left as it is.
+func OpenPostgres(ctx context.Context, location string) (Store, error) {
+	config, err := pgx.ParseConfig(location)
+	if err != nil {
+		return nil, invalidLocation(location, errors.New("it cannot be parsed as the URL of a PostgreSQL database"))
+	}
+	s, err := openPostgres(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", Redacted(location), err)
+	}
+	return s, nil
+}
+
+func openPostgres(ctx context.Context, config *pgx.ConnConfig) (_ *database, err error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find the name of this host: %w", err)
+	}
+	name := fmt.Sprintf("pid %d on %s", os.Getpid(), host)
+	db := postgresDatabase(config, name)
+	ending, end := context.WithCancel(context.Background())
+	idle := time.NewTicker(restEvery)
+	d := newDatabase()
+	d.hurry = func() { time.AfterFunc(closePatience, end) }
+	d.release = func() error {
+		idle.Stop()
+		end()
+		return db.Close()
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	open := func(ctx context.Context) (*session, error) { return openSession(ctx, db, postgresDialect) }
+	session, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &postgresWriter{session: session, open: open, ending: ending}
+	defer func() {
+		if err != nil {
+			w.drop()
+		}
+	}()
+	if err := ensureSchema(ctx, session.conn); err != nil {
+		return nil, explainPostgres(err)
+	}
+	// Whoever holds the store migrates it alone.
+	if err := w.hold(ctx, session); err != nil {
+		return nil, err
+	}
+	migrations, err := fs.Sub(postgresMigrations, "migrations/postgres")
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, db, goose.DialectPostgres, migrations); err != nil {
+		return nil, explainPostgres(err)
+	}
+	if d.identity, err = identify(ctx, session.conn, explainPostgres); err != nil {
+		return nil, err
+	}
+	if err := w.register(ctx, name); err != nil {
+		return nil, err
+	}
+	d.views = newViews(open, beginSnapshot, &d.decoded)
+	d.commits = startCommitter(w, &d.decoded, idle.C)
+	return d, nil
+}
+
+// postgresDatabase returns a database whose connections are all set alike. It keeps none by itself: what is
+// given back is closed.
+func postgresDatabase(config *pgx.ConnConfig, name string) *sql.DB {
+	searchPath, given := config.RuntimeParams["search_path"]
+	if !given {
+		searchPath = postgresSchema
+	}
+	config.RuntimeParams["application_name"] = "poolkeeper, " + name
+	config.ConnectTimeout = min(config.ConnectTimeout, statementPatience)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, setSession, pgx.QueryExecModeExec, searchPath, lockPatience.String())
+		return err
+	}))
+	db.SetMaxIdleConns(-1)
+	return db
+}
+
+var postgresDialect = dialect{
+	explain:  explainPostgres,
+	text:     postgresText,
+	patience: statementPatience,
+	// Statements need not be given back one by one, nor a lost connection be told of anything.
+	hangUp: func(conn *sql.Conn) {
+		_ = conn.Raw(func(c any) error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_ = c.(*stdlib.Conn).Conn().Close(ctx)
+			return driver.ErrBadConn
+		})
+	},
+}
+
+// ensureSchema makes the store's own schema, and refuses a database that cannot hold all text.
+func ensureSchema(ctx context.Context, conn *sql.Conn) error {
+	var schema, encoding string
+	if err := conn.QueryRowContext(ctx, currentSchema).Scan(&schema, &encoding); err != nil {
+		return err
+	}
+	switch {
+	case encoding != "UTF8":
+		return fmt.Errorf("the database has the encoding %s: make one with ENCODING 'UTF8'", encoding)
+	case schema != "":
+		return nil
+	}
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{awaitSchema, createSchema} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return errors.Join(fmt.Errorf("make the schema %s: %w", postgresSchema, err), tx.Rollback())
+		}
+	}
+	return tx.Commit()
+}
