@@ -99,7 +99,7 @@ func TestAStoreOfANewerPoolkeeperIsRefused(t *testing.T) {
 	_, err := store.OpenSQLite(t.Context(), path)
 	require.ErrorContains(t, err, path)
 	require.ErrorContains(t, err, "9999")
-	require.ErrorContains(t, err, "version 4 at most")
+	require.ErrorContains(t, err, "version 5 at most")
 
 	execSQL(t, path, `DELETE FROM goose_db_version WHERE version_id = 9999`)
 	openSQLite(t, path)

@@ -114,6 +114,11 @@ type Reader interface {
 	// SecretKeys are the ids of the keys that anything is sealed with, and SecretsSealedBy lists what one has sealed.
 	SecretKeys() ([]string, error)
 	SecretsSealedBy(keyID string, limit int) ([]pool.Secret, error)
+	// TokenByHash finds the token of a hash, whether or not it has ended. Tokens lists those that end, or have ended,
+	// after a moment, from the one that was made last.
+	Token(id string) (Token, error)
+	TokenByHash(hash string) (Token, error)
+	Tokens(after time.Time) ([]Token, error)
 	// IdempotentReply finds what was answered to a key, by any request.
 	IdempotentReply(author, key string) (IdempotentReply, error)
 }
@@ -145,6 +150,10 @@ type Writer interface {
 	// PutSecret inserts or replaces.
 	PutSecret(pool.Secret) error
 	DeleteSecrets(poolUID string) error
+	// PutToken inserts or replaces.
+	PutToken(Token) error
+	// PruneTokens deletes tokens that have ended before a time, at most limit.
+	PruneTokens(before time.Time, limit int) error
 	PutIdempotentReply(IdempotentReply) error
 	// PruneIdempotentReplies deletes what is older than before.
 	PruneIdempotentReplies(before time.Time) error

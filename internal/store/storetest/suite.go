@@ -33,6 +33,7 @@ func Run(t *testing.T, newDatabase func(t *testing.T) Database) {
 		{"operations", operationCases},
 		{"events", eventCases},
 		{"secrets", secretCases},
+		{"tokens", tokenCases},
 		{"idempotent replies", replyCases},
 		{"transactions", transactionCases},
 	} {
