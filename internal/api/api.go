@@ -257,6 +257,8 @@ const (
 	ProblemOtherManager = "other-manager"          // 421
 	ProblemStopping     = "stopping"               // 503: the manager is ending
 	ProblemUnauthorized = "unauthorized"           // 401
+	ProblemForbidden    = "forbidden"              // 403: the caller's role or labels do not allow it
+	ProblemInvalidToken = "invalid-token-request"  // 422: errors carry the fields
 	ProblemTooLarge     = "too-large"              // 413
 	ProblemStore        = "store"                  // 503: the store cannot be written (disk full, read-only)
 )

@@ -24,6 +24,9 @@ func (m *Manager) Validate(ctx context.Context, spec pool.Spec) error {
 	if err := pool.ValidateCreation(spec, nil); err != nil {
 		return invalid(err)
 	}
+	if err := within(scopeOf(ctx), spec); err != nil {
+		return err
+	}
 	if faults := m.config.Runtime.Check(ctx, spec); len(faults) > 0 {
 		return invalid(faults)
 	}

@@ -21,6 +21,9 @@ func (m *Manager) Foresee(ctx context.Context, spec pool.Spec) (api.Plan, error)
 	if err := pool.Validate(spec, nil); err != nil {
 		return api.Plan{}, invalid(err)
 	}
+	if err := within(scopeOf(ctx), spec); err != nil {
+		return api.Plan{}, err
+	}
 	proposed := m.propose(ctx, spec)
 	spec = proposed.spec
 	now := m.config.Now()

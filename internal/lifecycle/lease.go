@@ -25,6 +25,9 @@ type Want struct {
 // Acquire claims a slot. If none is free, the claim waits in the queue; it is answered when it got its slot,
 // or after atMost, while it keeps its place as long as it is asked for.
 func (m *Manager) Acquire(ctx context.Context, by Request, want Want, atMost time.Duration) (api.LeaseView, error) {
+	if both, possible := scopeOf(ctx).Narrow(want.Selector); possible && want.Pool == "" {
+		want.Selector = both
+	}
 	var l pool.Lease
 	isNew := false
 	var moves []string // uids of pools whose controllers have to know: a worker had its last lease, or more are needed

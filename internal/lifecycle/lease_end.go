@@ -23,7 +23,7 @@ const (
 	leaseAge = time.Hour
 	// lookEvery bounds the time between two looks for leases that are due: no lease lives shorter.
 	lookEvery = 5 * time.Second
-	// pruneEvery is how often those that ended are forgotten at least.
+	// pruneEvery is how often those that ended are forgotten at least, and tokens with them.
 	pruneEvery = 10 * time.Minute
 	// dueAtOnce bounds how many leases end in one transaction.
 	dueAtOnce = 256
@@ -91,6 +91,9 @@ func (m *Manager) expireDue(ctx context.Context) (next time.Time, err error) {
 				return err
 			}
 			news = append(news, more...)
+		}
+		if err := tx.PruneTokens(now.Add(-tokenAge), dueAtOnce); err != nil {
+			return err
 		}
 		return tx.PruneLeases(now.Add(-leaseAge), dueAtOnce)
 	}))

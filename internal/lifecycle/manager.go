@@ -78,6 +78,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 		config.NewID = func(prefix string) string { return prefix + "_" + strings.ToLower(ulid.Make().String()) }
 	}
 	config.Runtime = entrusted{config.Runtime, config.Store, config.Keys}
+	config.Store = scopedStore{config.Store}
 	prober := health.Prober{Exec: config.Runtime.Exec}
 	if config.Probe == nil {
 		config.Probe = prober.Probe

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
@@ -23,6 +24,9 @@ func (m *Manager) Pool(ctx context.Context, ref string) (pool.View, error) {
 		v, err = m.view(r, p)
 		return err
 	})
+	if by, known := access.Of(ctx); known && !by.Role.Covers(access.Admin) {
+		return v, err // whoever may not create a pool is not its creator
+	}
 	if err == nil && IsUID(ref) && !v.Claimed {
 		v.Claimed = true
 		m.logClaim(m.claim(ctx, v.UID))

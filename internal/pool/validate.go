@@ -164,7 +164,7 @@ var rules = []rule{
 		return Faults{{Path: "autoscaling.initial", Value: number(a.Initial), Reason: outOfRange, Valid: fmt.Sprintf("a whole number from %s to %s", number(a.Min), number(a.Max))}}
 	}},
 	{[]string{"labels"}, func(s Spec) Faults {
-		return labelFaults(s.Labels)
+		return LabelFaults(s.Labels)
 	}},
 	{[]string{"restart_triggers"}, func(s Spec) Faults {
 		return longValues("restart_triggers", s.RestartTriggers, 1<<16)
@@ -269,7 +269,8 @@ var (
 	portRef    = regexp.MustCompile(`\$\{(PORT|POOLKEEPER_PORT_[A-Z0-9_]+)\}`)
 )
 
-func labelFaults(labels map[string]string) (faults Faults) {
+// LabelFaults are what is wrong with labels.
+func LabelFaults(labels map[string]string) (faults Faults) {
 	for _, k := range sortedKeys(labels) {
 		at := fmt.Sprintf("labels[%q]", k)
 		if !labelKey.MatchString(k) {

@@ -59,7 +59,7 @@ func (c caller) begins(path, text string) reply {
 	c.t.Helper()
 	ctx, leave := context.WithCancel(c.t.Context())
 	defer leave()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://manager"+path, nil)
+	r, err := c.request(ctx, http.MethodGet, path, "")
 	require.NoError(c.t, err)
 	got, err := c.client.Do(r)
 	require.NoError(c.t, err)
@@ -72,14 +72,22 @@ func (c caller) begins(path, text string) reply {
 	return reply{c.t, got.StatusCode, got.Header, body.String()}
 }
 
-func (c caller) try(ctx context.Context, method, path, body string) (reply, error) {
+func (c caller) request(ctx context.Context, method, path, body string) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://manager"+path, strings.NewReader(body))
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	for _, h := range c.headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Set(name, value)
+	}
+	return r, nil
+}
+
+func (c caller) try(ctx context.Context, method, path, body string) (reply, error) {
+	r, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return reply{}, err
 	}
 	got, err := c.client.Do(r)
 	if err != nil {

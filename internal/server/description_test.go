@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
 
@@ -17,6 +18,8 @@ import (
 type operation struct {
 	Method, Path string
 	ID           string                     `json:"operationId"`
+	LeastRole    access.Role                `json:"x-least-role"`
+	Security     []map[string][]string      `json:"security"`
 	Responses    map[string]json.RawMessage `json:"responses"`
 	RequestBody  struct {
 		Content map[string]struct {
@@ -96,6 +99,7 @@ func TestTheAPIIsDescribedInOpenAPI31(t *testing.T) {
 		"POST /v1/leases/{lease}:renew",
 		"DELETE /v1/leases/{lease}",
 		"GET /v1/operations/{operation}", "GET /v1/backup", "POST /v1/pools:restore",
+		"POST /v1/tokens", "GET /v1/tokens", "DELETE /v1/tokens/{token}",
 	}, routes)
 
 	for _, ref := range references(served.body) {
@@ -131,6 +135,7 @@ func TestAnswersAreDescribedAsTheyAre(t *testing.T) {
 		"listPools": {"200"}, "readPool": {"200"}, "putPool": {"200", "202"}, "patchPool": {"200", "202"},
 		"deletePool": {"200", "202"}, "validateSpec": {"200"}, "resizePool": {"200", "202"}, "restartPool": {"200", "202"},
 		"listWorkers": {"200"}, "readLogs": {"200"}, "listRevisions": {"200"}, "listEvents": {"200"}, "readOperation": {"200"},
+		"makeToken": {"201"}, "listTokens": {"200"}, "revokeToken": {"200"},
 	} {
 		require.ElementsMatch(t, append(statuses, "default"), slices.Collect(maps.Keys(operations[id].Responses)), id)
 	}
@@ -198,6 +203,7 @@ func TestBodiesAreDescribedInJSONAndYAML(t *testing.T) {
 		"revertPool":   {"application/json"},
 		"extendDrain":  {"application/json"},
 		"drainWorker":  {"application/json"},
+		"makeToken":    {"application/json"},
 	}
 	for _, o := range described(s) {
 		require.ElementsMatch(t, bodies[o.ID], slices.Collect(maps.Keys(o.RequestBody.Content)), o.ID)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/lifecycle"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
@@ -28,13 +29,13 @@ type Mutation struct {
 
 // request makes the lifecycle's request of what came in; parts name what is asked for.
 func (c Mutation) request(ctx context.Context, parts ...string) lifecycle.Request {
-	author, _ := ctx.Value(contextAuthor).(string)
+	caller, _ := access.Of(ctx)
 	hash := sha256.New()
 	for _, p := range append([]string{c.Pool, c.IfMatch}, parts...) {
 		fmt.Fprintf(hash, "%d:%s,", len(p), p)
 	}
 	return lifecycle.Request{
-		Author: author, Comment: c.Reason, Key: c.Key, IfMatch: c.IfMatch,
+		Author: caller.Author, Comment: c.Reason, Key: c.Key, IfMatch: c.IfMatch,
 		Fingerprint: hex.EncodeToString(hash.Sum(nil)),
 	}
 }

@@ -38,6 +38,8 @@ var problems = map[string]struct {
 	api.ProblemOtherManager: {http.StatusMisdirectedRequest, "This is another manager"},
 	api.ProblemStopping:     {http.StatusServiceUnavailable, "The manager is ending"},
 	api.ProblemUnauthorized: {http.StatusUnauthorized, "A valid token is needed"},
+	api.ProblemForbidden:    {http.StatusForbidden, "The caller may not do this"},
+	api.ProblemInvalidToken: {http.StatusUnprocessableEntity, "The token is not valid"},
 	api.ProblemTooLarge:     {http.StatusRequestEntityTooLarge, "The request is too large"},
 	api.ProblemStore:        {http.StatusServiceUnavailable, "The store cannot be written"},
 }

@@ -158,6 +158,14 @@ func TestEveryRouteDoesWhatItIsFor(t *testing.T) {
 	s.local.get("/v1/pools/web").problem(http.StatusNotFound, api.ProblemNotFound)
 	require.Equal(t, pool.StateDestroyed, as[pool.View](s.local.get("/v1/pools/"+uid).ok(http.StatusOK)).Status.State)
 
+	made := as[api.NewToken](route("makeToken").do("POST", "/v1/tokens", `{"name":"ci","role":"viewer","ttl":"1h"}`).ok(http.StatusCreated))
+	require.Regexp(t, `^pkt_[A-Za-z0-9_-]{43}$`, made.Secret)
+	require.Equal(t, []api.Token{made.Token}, as[api.TokenList](route("listTokens").get("/v1/tokens").ok(http.StatusOK)).Tokens)
+	revoked := as[api.Token](route("revokeToken").do("DELETE", "/v1/tokens/"+made.ID, "").ok(http.StatusOK))
+	require.False(t, revoked.RevokedAt.IsZero())
+	require.Empty(t, as[api.TokenList](s.local.get("/v1/tokens")).Tokens)
+	require.Equal(t, []api.Token{revoked}, as[api.TokenList](s.local.get("/v1/tokens?ended=true")).Tokens)
+
 	require.Empty(t, route("stopManager").do("POST", "/v1/manager:stop", "").ok(http.StatusAccepted).body)
 	<-stopped
 

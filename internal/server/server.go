@@ -26,7 +26,7 @@ type Config struct {
 	Manager *lifecycle.Manager
 	// Describe tells what is constant about the manager; the server adds what moves.
 	Describe api.Manager
-	// Token is what TCP clients must show; a unix socket needs none.
+	// Token is what an admin over TCP shows, beside those that the manager has made; a unix socket needs none.
 	Token string
 	// Stop ends the manager.
 	Stop     func()
@@ -39,6 +39,7 @@ type Server struct {
 	config  Config
 	handler http.Handler
 	openapi *huma.OpenAPI
+	open    map[string]bool // the paths that answer whoever asks
 	activity
 }
 
@@ -46,7 +47,7 @@ type Server struct {
 func New(config Config) *Server {
 	useProblems()
 	config.Patience = config.Patience.orDefault()
-	s := &Server{config: config}
+	s := &Server{config: config, open: map[string]bool{}}
 	s.activity.last = time.Now()
 	router := chi.NewMux()
 	router.Use(s.count, s.recoverPanics, s.boundBody, s.guard, readBody, middleware.GetHead)
@@ -57,8 +58,15 @@ func New(config Config) *Server {
 		w.Header().Set("Allow", strings.Join(allowed(router, r.URL.Path), ", "))
 		write(w, plainProblem(http.StatusMethodNotAllowed, r.Method+" is not possible at "+r.URL.Path))
 	})
-	router.Method(http.MethodGet, "/metrics", metrics(config.Manager))
-	s.openapi = s.routes(humachi.New(router, humaConfig(config.Describe.Version)))
+	router.Method(http.MethodGet, "/metrics", s.permitted(watcher, metrics(config.Manager)))
+	described := humachi.New(router, humaConfig(config.Describe.Version))
+	described.UseMiddleware(s.authorize)
+	s.openapi = s.routes(described)
+	for path, item := range s.openapi.Paths {
+		if o := item.Get; o != nil && o.Metadata[metaNeed] == anyone {
+			s.open[path] = true
+		}
+	}
 	s.handler = router
 	return s
 }
@@ -76,6 +84,9 @@ func allowed(router chi.Routes, path string) (methods []string) {
 	return methods
 }
 
+// securityToken names in the API's description how callers over TCP make themselves known.
+const securityToken = "token"
+
 func humaConfig(version string) huma.Config {
 	c := huma.DefaultConfig("Poolkeeper", version)
 	c.Info.Description = "Lifecycle of pools of workers."
@@ -83,6 +94,7 @@ func humaConfig(version string) huma.Config {
 	c.CreateHooks = nil // answers carry no $schema
 	c.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[statusProblem](), reflect.TypeFor[api.Problem]())
 	c.RejectUnknownQueryParameters = true
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{securityToken: {Type: "http", Scheme: "bearer"}}
 	return c
 }
 

@@ -97,9 +97,15 @@ var registryEvents = map[string]any{
 	api.EventGone: api.PoolGone{}, api.EventAlive: api.StillThere{},
 }
 
-// watchRegistry ends when the client leaves, or the manager; whoever is still there connects again.
+// watchRegistry ends when the client leaves, or the manager; whoever is still there connects again. It ends with the
+// next thing to tell, of which there is always one soon, once the client's token has ended.
 func (s *Server) watchRegistry(ctx context.Context, _ *struct{}, send sse.Sender) {
-	err := s.config.Manager.WatchRegistry(ctx, func(news any) error { return send.Data(news) })
+	err := s.config.Manager.WatchRegistry(ctx, func(news any) error {
+		if err := s.stillKnown(ctx); err != nil {
+			return err
+		}
+		return send.Data(news)
+	})
 	if err != nil && ctx.Err() == nil {
 		s.config.Logger.Debug("a watch of the registry has ended", "error", err)
 	}
