@@ -135,7 +135,7 @@ func TestAnswersAreDescribedAsTheyAre(t *testing.T) {
 		"listPools": {"200"}, "readPool": {"200"}, "putPool": {"200", "202"}, "patchPool": {"200", "202"},
 		"deletePool": {"200", "202"}, "validateSpec": {"200"}, "resizePool": {"200", "202"}, "restartPool": {"200", "202"},
 		"listWorkers": {"200"}, "readLogs": {"200"}, "listRevisions": {"200"}, "listEvents": {"200"}, "readOperation": {"200"},
-		"makeToken": {"201"}, "listTokens": {"200"}, "revokeToken": {"200"},
+		"backup": {"200"}, "restorePool": {"200"}, "makeToken": {"201"}, "listTokens": {"200"}, "revokeToken": {"200"},
 	} {
 		require.ElementsMatch(t, append(statuses, "default"), slices.Collect(maps.Keys(operations[id].Responses)), id)
 	}
@@ -203,6 +203,7 @@ func TestBodiesAreDescribedInJSONAndYAML(t *testing.T) {
 		"revertPool":   {"application/json"},
 		"extendDrain":  {"application/json"},
 		"drainWorker":  {"application/json"},
+		"restorePool":  {"application/json"},
 		"makeToken":    {"application/json"},
 	}
 	for _, o := range described(s) {

@@ -62,6 +62,8 @@ var asks = map[string]ask{
 	"patchPool":       {least: access.Admin, body: `{"size":2}`},
 	"deletePool":      {least: access.Admin},
 	"stopManager":     {least: access.Admin, elsewhere: 403},
+	"backup":          {least: access.Admin, elsewhere: 403},
+	"restorePool":     {least: access.Admin, body: `{"pool":{"name":"web"}}`, elsewhere: 403},
 	"makeToken":       {least: access.Admin, body: `{"name":"x","role":"viewer","ttl":"1h"}`, elsewhere: 403},
 	"listTokens":      {least: access.Admin, elsewhere: 200},
 	"revokeToken":     {least: access.Admin},
