@@ -83,7 +83,7 @@ func (p parts) groups(host string) map[string]struct {
 			object{"exec": object{"command": list{"/bin/true"}}}, object{"exec": object{"command": list{"/bin/echo"}}}, object{"http": object{}}, removed)},
 		"jobs":   {beside: []change{ports}, legs: turns("drain.active_jobs", hot, removed, object{}, object{"path": "/jobs"}, object{"path": "/jobs", "json_path": "$.active"}, removed)},
 		"canary": {legs: turns("update.canary", hot, removed, object{}, object{"count": 1}, object{"count": 1, "bake": "1s"}, object{"bake": "1s"}, object{"promote": "auto"}, removed)},
-		"runtime": {legs: append(turns("runtime", ownOnly, removed, object{"process": object{}}, object{"process": object{"host": host}}, object{"process": object{}}, removed),
+		"runtime": {legs: append(turns("runtime", ownOnly, removed, object{}, object{"process": object{}}, object{"process": object{"host": host}}, object{"process": object{}}, removed),
 			leg{does: replaces, changes: []change{set("runtime", later("runtime"))}, late: object{"runtime": object{"process": object{"host": host}}}, unknown: []string{"runtime"}},
 			leads(ownOnly, unset("runtime")))},
 		"count": {legs: []leg{

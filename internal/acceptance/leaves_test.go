@@ -110,8 +110,9 @@ func (p parts) samples(host string) map[string]sample {
 	}
 }
 
-// leaves are the leaves of the table as HCL names them, but for what is in no plan: see TestASecretReachesTheWorkersAndNothingElse.
-func leaves() (fields []pool.Field) {
+// leavesInHCL are the leaves of the table as HCL names them, but for what is in no plan: see
+// TestASecretReachesTheWorkersAndNothingElse.
+func leavesInHCL() (fields []pool.Field) {
 	for _, f := range pool.Fields {
 		if f.Secret {
 			continue
@@ -122,10 +123,12 @@ func leaves() (fields []pool.Field) {
 	return fields
 }
 
-// inHCL is a leaf's path in HCL.
+// inHCL and inJSON are a leaf's path there.
 func inHCL(path string) string {
 	return strings.Replace(path, "worker.secret_env_version", "worker.secret_env_wo_version", 1)
 }
+
+func inJSON(path string) string { return strings.Replace(path, "_wo_version", "_version", 1) }
 
 const hostPath = "runtime.process.host"
 
@@ -165,71 +168,96 @@ func effectOf(f pool.Field, was, is any, late bool) effect {
 	}[f.Change]
 }
 
+// passage is a step that all leaves take at once.
+type passage struct {
+	name   string
+	value  func(s sample, now any) any
+	behind bool   // before it, the manager alone gives the leaf its second value
+	late   bool   // the value is known at apply only
+	does   effect // empty: what the table says of the change
+}
+
+var passages = []passage{
+	{name: "created", value: sample.atFirst, does: creates},
+	{name: "changed behind Terraform's back", value: sample.atFirst, behind: true},
+	{name: "changed", value: sample.atSecond},
+	{name: "removed", value: sample.without},
+	{name: "unknown and the same", value: sample.without, late: true},
+	{name: "unknown and another", value: sample.another, late: true},
+	{name: "imported", value: sample.another, does: imports},
+	{name: "removed after the import", value: sample.without},
+}
+
+func (s sample) atFirst(any) any  { return s.first }
+func (s sample) atSecond(any) any { return s.second }
+
+func (s sample) without(now any) any {
+	if s.stays != "" {
+		return now
+	}
+	return removed
+}
+
+// another is what a leaf can be after it was without a value, or has stayed at its second.
+func (s sample) another(any) any {
+	switch {
+	case s.stays == "":
+		return s.second
+	case s.third != nil:
+		return s.third
+	}
+	return s.first
+}
+
+// takes is the stop of one leaf's pool in a passage that brings it from one value to another.
+func (p parts) takes(through passage, f pool.Field, s sample, was, is any) stop {
+	next := stop{declared: p.tried(f.Path, s, is), effect: cmp.Or(through.does, effectOf(f, was, is, through.late))}
+	next.resizes = s.resizes && next.effect == hot
+	if through.late {
+		set(f.Path, `${terraform_data.late.output["`+f.Path+`"]}`)(next.declared)
+		next.late = []string{f.Path}
+	}
+	return next
+}
+
 // TestAPlanOfEveryLeafTellsWhatItsApplyDoes takes one pool per leaf of the table through all that can happen to a leaf.
 func TestAPlanOfEveryLeafTellsWhatItsApplyDoes(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	w := newWorld(t)
 	samples := w.samples(host)
-	for _, f := range leaves() {
-		require.Contains(t, samples, f.Path, "a leaf of the table: give two values to try it with")
-	}
-	first := func(s sample, _ any) any { return s.first }
-	second := func(s sample, _ any) any { return s.second }
-	without := func(s sample, now any) any {
-		if s.stays != "" {
-			return now
-		}
-		return removed
-	}
-	another := func(s sample, _ any) any {
-		switch {
-		case s.stays == "":
-			return s.second
-		case s.third != nil:
-			return s.third
-		}
-		return s.first
+	for _, f := range leavesInHCL() {
+		_, known := samples[f.Path]
+		require.True(t, known, "give two values to try the leaf %s with", f.Path)
 	}
 	v := &voyage{workspace: w, standings: map[string]standing{}}
 	now := map[string]any{} // the leaves' values
-	for _, step := range []struct {
-		name  string
-		value func(s sample, now any) any
-		late  bool // it is known at apply only
-		does  effect
-	}{
-		{"created", first, false, creates},
-		{"changed", second, false, ""},
-		{"removed", without, false, ""},
-		{"unknown and the same", without, true, ""},
-		{"unknown and another", another, true, ""},
-		{"imported", another, false, imports},
-		{"removed after the import", without, false, ""},
-	} {
-		stops, late := map[string]stop{}, object{"step": step.name}
-		for _, f := range leaves() {
-			s, name := samples[f.Path], strings.ReplaceAll(f.Path, ".", "_")
-			value := step.value(s, now[f.Path])
-			next := stop{declared: w.tried(f.Path, s, value), effect: cmp.Or(step.does, effectOf(f, now[f.Path], value, step.late))}
-			next.resizes = s.resizes && next.effect == hot
-			if step.late {
-				late[f.Path] = value
-				if value == removed {
-					late[f.Path] = nil
-				}
-				set(f.Path, `${terraform_data.late.output["`+f.Path+`"]}`)(next.declared)
-				next.late = []string{f.Path}
+	for _, through := range passages {
+		stops, patches, late := map[string]stop{}, map[string]object{}, object{"step": through.name}
+		for _, f := range leavesInHCL() {
+			s, name, was := samples[f.Path], strings.ReplaceAll(f.Path, ".", "_"), now[f.Path]
+			drifts := through.behind && f.Change != pool.ChangeReplace && s.third == nil
+			if drifts {
+				was, patches[name] = s.second, object{}
+				set(inJSON(f.Path), was)(patches[name])
 			}
-			stops[name], now[f.Path] = next, value
+			is := through.value(s, was)
+			next := w.takes(through, f, s, was, is)
+			if drifts {
+				next.differs = f.Path
+			}
+			if late[f.Path] = is; is == removed {
+				late[f.Path] = nil
+			}
+			stops[name], now[f.Path] = next, is
 		}
-		require.Len(t, stops, len(leaves()))
+		v.patched(patches)
 		more := []change{set("resource.terraform_data.late.input", late)}
-		if step.does == imports {
+		if through.does == imports {
 			v.workspace = w.keeper.workspace(older)
 			more = append(more, v.imports())
 		}
-		v.goes(step.name, stops, more...)
+		v.goes(through.name, stops, more...)
 	}
 	v.destroy().succeeded()
 	require.Empty(t, v.pools())

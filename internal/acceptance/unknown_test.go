@@ -35,7 +35,7 @@ func TestEveryAttributeMayBeUnknownAtPlan(t *testing.T) {
 		"logs.max_size": "1MiB", "logs.keep": 2, "restart_triggers": object{"image": "1"}, "deletion_protection": false,
 	}
 	otherWays := []string{"autoscaling.min", "autoscaling.max", "autoscaling.initial", "autoscaling.idle_timeout", "health.tcp.port", "health.grpc.port", "health.grpc.service", "health.exec.command", "drain.hook.exec.command"} // exclude size, health.http and drain.hook.http
-	for _, f := range leaves() {
+	for _, f := range leavesInHCL() {
 		require.True(t, values[f.Path] != nil || slices.Contains(otherWays, f.Path), "give a value for the attribute %s", f.Path)
 	}
 
