@@ -117,7 +117,6 @@ func (m *Manager) MakeToken(ctx context.Context, want api.TokenRequest) (api.New
 	if err != nil {
 		return api.NewToken{}, err
 	}
-	m.config.Logger.Info("a token was made", "id", made.ID, "name", made.Name, "role", string(made.Role), "labels", made.Labels.String(), "expires", made.ExpiresAt, "author", by.Author)
 	return api.NewToken{Token: shownToken(made), Secret: secret}, nil
 }
 
@@ -144,7 +143,6 @@ func (m *Manager) Tokens(ctx context.Context, all bool) (tokens []api.Token, err
 func (m *Manager) RevokeToken(ctx context.Context, id string) (api.Token, error) {
 	by, _ := access.Of(ctx)
 	var t store.Token
-	changed := false
 	err := m.config.Store.Update(ctx, func(tx store.Writer) (err error) {
 		t, err = tx.Token(id)
 		if errors.Is(err, store.ErrNotFound) || err == nil && !by.Scope.Holds(t.Labels) {
@@ -154,16 +152,10 @@ func (m *Manager) RevokeToken(ctx context.Context, id string) (api.Token, error)
 		if err != nil || !now.Before(t.EndsAt()) {
 			return err
 		}
-		t.RevokedAt, t.RevokedBy, changed = now, by.Author, true
+		t.RevokedAt, t.RevokedBy = now, by.Author
 		return tx.PutToken(t)
 	})
-	if err != nil {
-		return api.Token{}, err
-	}
-	if changed {
-		m.config.Logger.Info("a token was revoked", "id", t.ID, "name", t.Name, "author", by.Author)
-	}
-	return shownToken(t), nil
+	return shownToken(t), err
 }
 
 // moment is now as records have it, so that what is answered is what is listed.

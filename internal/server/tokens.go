@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 )
@@ -12,6 +13,10 @@ type newTokenOutput struct{ Body api.NewToken }
 
 func (s *Server) makeToken(ctx context.Context, in *makeTokenInput) (*newTokenOutput, error) {
 	made, err := s.config.Manager.MakeToken(ctx, in.Body)
+	if err == nil {
+		s.config.Logger.Info("a token was made", "id", made.ID, "name", made.Name, "role", string(made.Role),
+			"labels", made.Labels.String(), "expires", made.ExpiresAt.Format(time.RFC3339), "author", made.Author)
+	}
 	return &newTokenOutput{made}, s.answer(err)
 }
 
@@ -35,5 +40,8 @@ type tokenOutput struct{ Body api.Token }
 
 func (s *Server) revokeToken(ctx context.Context, in *TokenRef) (*tokenOutput, error) {
 	t, err := s.config.Manager.RevokeToken(ctx, in.Token)
+	if err == nil {
+		s.config.Logger.Info("a token has ended", "id", t.ID, "name", t.Name, "revoked_by", t.RevokedBy)
+	}
 	return &tokenOutput{t}, s.answer(err)
 }
