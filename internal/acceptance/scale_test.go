@@ -54,3 +54,54 @@ func TestADynamicPoolFollowsItsLeasesAndThePlanStaysEmpty(t *testing.T) {
 	_, err = w.client().Release(t.Context(), leases[0].ID)
 	require.NoError(t, err)
 }
+
+// TestASizeThatMovesIsNeverInTheWay: the pool grows and shrinks by its leases while plans are made, kept and applied.
+func TestASizeThatMovesIsNeverInTheWay(t *testing.T) {
+	w := newWorld(t)
+	dynamic := func(changes ...change) object {
+		return w.web(append([]change{
+			without("size"), set("initialization", "dynamic"), set("drain.deregister_delay", "0s"),
+			set("autoscaling", object{"min": 0, "max": 6, "idle_timeout": "1s"}),
+		}, changes...)...)
+	}
+	w.reaches(dynamic())
+
+	// A plan that was made at one size is applied at another.
+	w.declare(dynamic(set("description", "better")))
+	w.tf("plan", "-input=false", "-out=plan").succeeded()
+	var leases []api.LeaseView
+	for range 4 {
+		l, err := w.client().Acquire(t.Context(), api.LeaseRequest{Pool: "web", Holder: "a job"})
+		require.NoError(t, err)
+		leases = append(leases, l)
+	}
+	w.tf("apply", "-input=false", "plan").succeeded()
+	require.Equal(t, "better", w.pool("web").Spec.Description)
+	require.Len(t, w.settled("web"), 4, "the applied plan has changed no size")
+	w.plan().ended(planEmpty)
+
+	sizes := map[int]bool{}
+	for i := range 20 {
+		if i%2 == 0 && len(leases) > 0 {
+			_, err := w.client().Release(t.Context(), leases[0].ID)
+			require.NoError(t, err)
+			leases = leases[1:]
+		}
+		if i >= 10 && i%2 == 1 {
+			l, err := w.client().Acquire(t.Context(), api.LeaseRequest{Pool: "web", Holder: "a job"})
+			require.NoError(t, err)
+			leases = append(leases, l)
+		}
+		for _, l := range leases {
+			_, err := w.client().Renew(t.Context(), l.ID)
+			require.NoError(t, err)
+		}
+		w.plan().ended(planEmpty)
+		sizes[w.pool("web").Status.Current] = true
+	}
+	require.Greater(t, len(sizes), 2, "the size has moved meanwhile: %v", sizes)
+	for _, l := range leases {
+		_, err := w.client().Release(t.Context(), l.ID)
+		require.NoError(t, err)
+	}
+}
