@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -116,23 +117,28 @@ func (w *workspace) takeUp() {
 	applied.succeeded()
 }
 
-// TestATerraformThatIsEndedAtAnyMomentIsTakenUp ends it while it plans, creates or changes a pool, in ways and at
+// endSeeds is how many stories of ended Terraforms are told.
+var endSeeds = flag.Uint64("end-seeds", 3, "how many seeds of a Terraform that is ended at any moment are run")
+
+// TestATerraformThatIsEndedAtAnyMomentIsTakenUp ends it while it plans, creates, rolls or destroys a pool, in ways and at
 // moments that each seed chooses.
 func TestATerraformThatIsEndedAtAnyMomentIsTakenUp(t *testing.T) {
-	ends := []func(*started){interruptions["Ctrl-C"], interruptions["Ctrl-C twice"], (*started).kill}
-	for seed := range uint64(3) {
+	ends := []func(*started){interruptions["Ctrl-C"], interruptions["Ctrl-C twice"], (*started).terminate, (*started).kill}
+	for seed := range *endSeeds {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			moments := rand.New(rand.NewPCG(seed, 1))
 			w := newWorld(t)
 			uid := ""
+			endAtAnyMoment := func(terraform *started) {
+				pass(t, time.Duration(moments.IntN(3000))*time.Millisecond)
+				if end := ends[moments.IntN(len(ends))]; terraform.underway() {
+					end(terraform)
+				}
+				terraform.wait()
+			}
 			for _, greeting := range []string{"hello", "good day"} {
 				w.declare(w.web(w.args("-start-delay", "500ms"), set("worker.env", object{"GREETING": greeting})))
-				applying := w.beginApply()
-				pass(t, time.Duration(moments.IntN(3000))*time.Millisecond)
-				if end := ends[moments.IntN(len(ends))]; applying.underway() {
-					end(applying)
-				}
-				applying.wait()
+				endAtAnyMoment(w.beginApply())
 				if view, found := w.poolIf("web"); found && uid == "" {
 					uid = view.UID
 				}
@@ -146,6 +152,16 @@ func TestATerraformThatIsEndedAtAnyMomentIsTakenUp(t *testing.T) {
 				require.Len(t, w.settled("web"), 3)
 			}
 			w.plan().ended(planEmpty)
+
+			endAtAnyMoment(w.beginDestroy())
+			view, found := w.poolIf("web")
+			if _, kept := w.state(); found && !kept { // it was told to stop twice, and has written no state
+				require.Equal(t, pool.PhaseLive, view.Phase, "a pool that is being destroyed is in the state")
+				w.tf("import", "-input=false", address, "web").succeeded()
+			}
+			w.destroy().succeeded()
+			require.Empty(t, w.pools())
+			require.Empty(t, w.running("web"))
 		})
 	}
 }

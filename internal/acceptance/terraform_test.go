@@ -111,6 +111,12 @@ func (s *started) interrupt() {
 	require.NoError(s.w.t, syscall.Kill(-s.cmd.Process.Pid, syscall.SIGINT))
 }
 
+// terminate tells Terraform alone to end, as what supervises it would.
+func (s *started) terminate() {
+	s.w.t.Helper()
+	require.NoError(s.w.t, s.cmd.Process.Signal(syscall.SIGTERM))
+}
+
 // kill ends Terraform alone, so that its provider is an orphan.
 func (s *started) kill() {
 	s.w.t.Helper()
