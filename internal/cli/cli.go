@@ -66,6 +66,8 @@ func build(version string) (*cobra.Command, *session) {
 			s.workerList(), s.workerLogs(), s.workerCordon(), s.workerUncordon(), s.workerDrain(), s.workerExtend()),
 		group("lease", "Claim slots of workers, as a scheduler does",
 			s.leaseList(), s.leaseAcquire(), s.leaseRenew(), s.leaseRelease()),
+		group("token", "Give out access tokens, and end them",
+			s.tokenCreate(), s.tokenList(), s.tokenRevoke()),
 		group("operation", "Look at and wait for operations",
 			s.operationGet(), s.operationWait()),
 		s.registry(),

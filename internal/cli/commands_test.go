@@ -52,6 +52,26 @@ w_2  failed  -        -    -                     -              1         -     
 l_1  held     w_1     job 1   2026-05-06T12:00:00Z  2026-05-06T12:01:00Z
 l_2  waiting  -       job 2   2026-05-06T12:00:00Z  2026-05-06T12:01:00Z
 `,
+		"token list --ended": `ID     NAME  ROLE      LABELS               AUTHOR    CREATED               EXPIRES               REVOKED
+tok_2  ci    operator  os=linux, team=core  user:ada  2026-05-06T12:00:00Z  2026-05-06T13:00:00Z  -
+tok_1  ci    operator  -                    user:ada  2026-05-06T12:00:00Z  2026-05-06T13:00:00Z  2026-05-06T12:00:00Z
+`,
+		"token create ci": `ID:       tok_1
+Name:     ci
+Role:     operator
+Labels:   os=linux, team=core
+Author:   user:ada
+Expires:  2026-05-06T13:00:00Z
+Token:    pkt_secret
+`,
+		"token revoke tok_2": `ID:       tok_2
+Name:     ci
+Role:     operator
+Labels:   os=linux, team=core
+Author:   user:ada
+Expires:  2026-05-06T13:00:00Z
+Revoked:  2026-05-06T12:00:00Z (user:ada)
+`,
 		"registry": `POOL  WORKER  HOST  PORTS      LEASED  SLOTS
 web   w_1     h1    http=4000  1       2
 `,
@@ -95,6 +115,9 @@ func TestJSONAndYAMLAreTheAPIsOwn(t *testing.T) {
 		"pool events web":     &api.EventList{},
 		"worker list web":     &api.WorkerList{},
 		"operation get op_1":  &pool.Operation{},
+		"token create ci":     &api.NewToken{},
+		"token list":          &api.TokenList{},
+		"token revoke tok_1":  &api.Token{},
 		"worker logs web w_1": &map[string]string{},
 		"version":             &map[string]string{},
 	} {
@@ -132,13 +155,16 @@ func TestWhatIsSteeredIsAskedForWithItsReason(t *testing.T) {
 		"lease acquire --selector os=bsd": "acquire   map[os:bsd]",
 		"lease renew l_1":                 "renew l_1",
 		"lease release l_1":               "release l_1",
+		"token revoke tok_1":              "revoke tok_1",
+		"token create ci":                 "make ci viewer [] 24h",
+		"token create ci --role admin --label team=core --label os=bsd --ttl 1h": "make ci admin [os=bsd, team=core] 1h",
 	} {
 		t.Run(line, func(t *testing.T) {
 			m := newFake()
 			got := command(t, m, "", append(fields(line), "--reason", "maintenance")...)
 			require.Zero(t, got.code, got.err)
 			require.Equal(t, []string{call}, m.calls)
-			if !strings.HasPrefix(line, "lease") {
+			if !strings.HasPrefix(line, "lease") && !strings.HasPrefix(line, "token") {
 				require.Equal(t, client.Change{Reason: "maintenance"}, m.change)
 			}
 			require.NotEmpty(t, got.out)
@@ -149,6 +175,8 @@ func TestWhatIsSteeredIsAskedForWithItsReason(t *testing.T) {
 		"lease acquire":                    "give the pool, or else --selector",
 		"lease acquire web --selector a=b": "give the pool, or else --selector",
 		"rollout revert web none":          "valid: a number out of",
+		"token create":                     "accepts 1 arg(s)",
+		"token create ci --label team":     "team must be formatted as key=value",
 	} {
 		got := command(t, newFake(), "", fields(line)...)
 		require.Equal(t, 2, got.code, line)

@@ -297,3 +297,32 @@ func (f *fakeManager) Release(_ context.Context, id string) (pool.Lease, error) 
 	f.called("release %s", id)
 	return pool.Lease{ID: id, State: pool.LeaseReleased}, nil
 }
+
+func sampleToken(id string) api.Token {
+	return api.Token{ID: id, Name: "ci", Role: "operator", Labels: map[string]string{"team": "core", "os": "linux"}, Author: "user:ada", CreatedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+}
+
+func (f *fakeManager) MakeToken(_ context.Context, want api.TokenRequest) (api.NewToken, error) {
+	f.called("make %s %s [%s] %s", want.Name, want.Role, want.Labels, want.TTL)
+	return api.NewToken{Token: sampleToken("tok_1"), Secret: "pkt_secret"}, nil
+}
+
+func (f *fakeManager) Tokens(_ context.Context, ended bool) ([]api.Token, error) {
+	tokens := []api.Token{sampleToken("tok_2")}
+	if ended {
+		over := sampleToken("tok_1")
+		over.Labels, over.RevokedAt, over.RevokedBy = nil, noon, "token:ci"
+		tokens = append(tokens, over)
+	}
+	return tokens, nil
+}
+
+func (f *fakeManager) RevokeToken(_ context.Context, id string) (api.Token, error) {
+	if id == "tok_none" {
+		return api.Token{}, notFound("token")
+	}
+	f.called("revoke %s", id)
+	over := sampleToken(id)
+	over.RevokedAt, over.RevokedBy = noon, "user:ada"
+	return over, nil
+}

@@ -63,6 +63,14 @@ func TestEachCallIsOneRequestOfTheProtocol(t *testing.T) {
 		"revisions": {call: func(c *client.Client) error { _, err := c.Revisions(ctx, "web"); return err }, method: "GET", path: "/v1/pools/web/revisions"},
 		"events": {call: func(c *client.Client) error { _, err := c.Events(ctx, "web", 41); return err },
 			method: "GET", path: "/v1/pools/web/events", query: "after=41"},
+		"make a token": {call: func(c *client.Client) error {
+			_, err := c.MakeToken(ctx, api.TokenRequest{Name: "ci", Role: "viewer", Labels: map[string]string{"team": "core"}, TTL: "1h"})
+			return err
+		}, method: "POST", path: "/v1/tokens", body: `{"name":"ci","role":"viewer","labels":{"team":"core"},"ttl":"1h"}`},
+		"tokens":       {call: func(c *client.Client) error { _, err := c.Tokens(ctx, false); return err }, method: "GET", path: "/v1/tokens"},
+		"ended tokens": {call: func(c *client.Client) error { _, err := c.Tokens(ctx, true); return err }, method: "GET", path: "/v1/tokens", query: "ended=true"},
+		"revoke a token": {call: func(c *client.Client) error { _, err := c.RevokeToken(ctx, "tok_1"); return err },
+			method: "DELETE", path: "/v1/tokens/tok_1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, manager := manager(t, client.Config{}, answer(200, map[string]any{}))

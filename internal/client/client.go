@@ -105,6 +105,12 @@ type Manager interface {
 	Leases(ctx context.Context, name string) ([]pool.Lease, error)
 	Revisions(ctx context.Context, name string) ([]pool.Revision, error)
 	Events(ctx context.Context, name string, after int64) (api.EventList, error)
+	// MakeToken makes an access token and tells its secret, this once.
+	MakeToken(ctx context.Context, want api.TokenRequest) (api.NewToken, error)
+	// Tokens lists the access tokens that live, or also those that have ended lately.
+	Tokens(ctx context.Context, ended bool) ([]api.Token, error)
+	// RevokeToken ends an access token. Once more is no error.
+	RevokeToken(ctx context.Context, id string) (api.Token, error)
 }
 
 var _ Manager = (*Client)(nil)

@@ -14,6 +14,8 @@ type (
 	// Plan is the answer to a dry run, Wave one moment of it.
 	Plan = api.Plan
 	Wave = api.Wave
+	// TokenRequest is what a token is to be like.
+	TokenRequest = api.TokenRequest
 	// Endpoint is a worker of the registry.
 	Endpoint = api.Endpoint
 )

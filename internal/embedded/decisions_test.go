@@ -39,6 +39,8 @@ func TestWhatARequestJustifies(t *testing.T) {
 		"GET /v1/operations/op1":       reads,
 		"POST /v1/pools:validate":      reads,
 		"POST /v1/manager:stop":        stops,
+		"POST /v1/tokens":              reads,
+		"DELETE /v1/tokens/tok_1":      reads,
 		"PUT /v1/pools/web":            changes,
 		"PATCH /v1/pools/web":          changes,
 		"DELETE /v1/pools/web":         changes,

@@ -15,6 +15,9 @@ const (
 	stops                 // nothing is started: what is to be stopped is stopped
 )
 
+// tokens are of no use where no manager is, so nothing is started for one where none has been.
+const tokens = "/v1/tokens"
+
 // questions are asked with a body, and change nothing.
 var questions = []string{":validate", ":plan"}
 
@@ -22,7 +25,7 @@ var questions = []string{":validate", ":plan"}
 func demandOf(r *http.Request) demand {
 	asks := slices.ContainsFunc(questions, func(verb string) bool { return strings.HasSuffix(r.URL.Path, verb) })
 	switch {
-	case r.Method == http.MethodGet, r.Method == http.MethodHead, asks:
+	case r.Method == http.MethodGet, r.Method == http.MethodHead, asks, strings.HasPrefix(r.URL.Path, tokens):
 		return reads
 	case strings.HasSuffix(r.URL.Path, "/manager:stop"):
 		return stops

@@ -8,14 +8,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
@@ -68,29 +65,10 @@ func (m *Manager) Authenticate(ctx context.Context, token string) (access.Caller
 	return access.Caller{Author: tokenAuthor(known.Name), Role: known.Role, Scope: known.Labels}, nil
 }
 
-// tokenName is a name as an author's may be: on one line, and told apart from what stands around it.
-var tokenName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$`)
-
-// tokenFaults are what is wrong with a request for a token, whoever asks, and how long the token lives.
-func tokenFaults(want api.TokenRequest) (ttl time.Duration, faults pool.Faults) {
-	if !tokenName.MatchString(want.Name) {
-		faults = append(faults, pool.Fault{Path: "name", Value: fmt.Sprintf("%.200q", want.Name), Reason: "is no name", Valid: "1 to 63 of a-z, A-Z, 0-9, '.', '_' and '-', starting and ending with a letter or digit"})
-	}
-	if !slices.Contains(access.Roles, want.Role) {
-		faults = append(faults, pool.Fault{Path: "role", Value: fmt.Sprintf("%.200q", want.Role), Reason: "is no role", Valid: access.RoleNames()})
-	}
-	faults = append(faults, pool.LabelFaults(want.Labels)...)
-	read, err := pool.ParseDuration(want.TTL)
-	if ttl = read.Std(); err != nil || ttl < time.Second || ttl > api.MaxTokenLife {
-		faults = append(faults, pool.Fault{Path: "ttl", Value: fmt.Sprintf("%.200q", want.TTL), Reason: "is no time that a token may live", Valid: `a duration like "1h", from 1s to ` + pool.Duration(api.MaxTokenLife).String()})
-	}
-	return ttl, faults
-}
-
 // MakeToken makes a token and tells it, this once. Nobody makes one that may do more than they may.
 func (m *Manager) MakeToken(ctx context.Context, want api.TokenRequest) (api.NewToken, error) {
 	by, _ := access.Of(ctx)
-	ttl, faults := tokenFaults(want)
+	ttl, faults := want.Life()
 	if len(faults) > 0 {
 		return api.NewToken{}, &Refusal{Problem: api.ProblemInvalidToken, Detail: "there can be no such token", Faults: faults}
 	}

@@ -207,6 +207,7 @@ func TestATokenForSomePoolsMakesAndKeepsPoolsAmongThem(t *testing.T) {
 	p := isNew.do("PUT", "/v1/pools/mine", document("mine", 0)).problem(http.StatusForbidden, api.ProblemForbidden)
 	require.Equal(t, []string{`labels["team"]`, `"core"`}, []string{p.Errors[0].Path, p.Errors[0].Valid})
 	isNew.do("PUT", "/v1/pools/mine", document("mine", 0, `"labels":{"team":"other"}`)).problem(http.StatusForbidden, api.ProblemForbidden)
+	isNew.do("PUT", "/v1/pools/theirs", document("theirs", 0)).problem(http.StatusForbidden, api.ProblemForbidden) // and is not told that it is there
 	s.local.get("/v1/pools/mine").problem(http.StatusNotFound, api.ProblemNotFound)
 	isNew.do("PUT", "/v1/pools/theirs", document("theirs", 0, `"labels":{"team":"core"}`)).problem(http.StatusConflict, api.ProblemExists)
 

@@ -85,8 +85,8 @@ var tokenCases = []testCase{
 	}},
 	{"tokens that ended long ago are pruned, the oldest first", func(t *testing.T, s store.Store) {
 		update(t, s, func(w store.Writer) error {
-			for i, id := range []string{"t3", "t1", "t2"} {
-				if err := w.PutToken(token(id, noon.Add([]time.Duration{3, 1, 2}[i]*time.Hour))); err != nil {
+			for i, id := range []string{"t3", "t2", "t1"} {
+				if err := w.PutToken(token(id, noon.Add(time.Duration(3-i)*time.Hour))); err != nil {
 					return err
 				}
 			}
