@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/action"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	query "github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -48,9 +49,10 @@ func newProvider(version string, d dial, e environment) func() provider.Provider
 }
 
 var (
-	_ provider.ProviderWithListResources = (*poolkeeper)(nil)
-	_ provider.ProviderWithActions       = (*poolkeeper)(nil)
-	_ provider.ProviderWithFunctions     = (*poolkeeper)(nil)
+	_ provider.ProviderWithListResources      = (*poolkeeper)(nil)
+	_ provider.ProviderWithActions            = (*poolkeeper)(nil)
+	_ provider.ProviderWithFunctions          = (*poolkeeper)(nil)
+	_ provider.ProviderWithEphemeralResources = (*poolkeeper)(nil)
 )
 
 func (p *poolkeeper) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -88,7 +90,7 @@ func (p *poolkeeper) Schema(_ context.Context, _ provider.SchemaRequest, resp *p
 func (p *poolkeeper) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
 	config := req.Config.Raw
 	c := &connection{reason: cmp.Or(textAt(config, "change_reason"), p.environment.value(envChangeReason), p.environment.occasion())}
-	resp.ResourceData, resp.DataSourceData, resp.ListResourceData, resp.ActionData = c, c, c, c
+	resp.ResourceData, resp.DataSourceData, resp.ListResourceData, resp.ActionData, resp.EphemeralResourceData = c, c, c, c, c
 	for name := range req.Config.Schema.GetAttributes() {
 		if name != "change_reason" && !valueAt(config, name).IsKnown() {
 			c.unknown = name
@@ -134,6 +136,10 @@ func (p *poolkeeper) ListResources(context.Context) []func() query.ListResource 
 
 func (p *poolkeeper) DataSources(context.Context) []func() datasource.DataSource {
 	return append([]func() datasource.DataSource{newPoolData}, listings...)
+}
+
+func (p *poolkeeper) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{newTokenEphemeral}
 }
 
 func (p *poolkeeper) Functions(context.Context) []func() function.Function {
