@@ -406,3 +406,44 @@ func TestTheManagerIsNoChildLeftBehind(t *testing.T) {
 		}
 	}
 }
+
+func TestAServiceTakesThePlaceOfAnEmbeddedManager(t *testing.T) {
+	for name, row := range map[string]struct {
+		running script
+		ends    bool
+		fault   string
+	}{
+		"of its age":      {script{Version: "0.2.0", Embedded: true}, true, ""},
+		"an older one":    {script{Version: "0.1.0", Embedded: true}, true, ""},
+		"not a newer one": {script{Version: "0.3.0", Embedded: true}, false, "newer than this program of version 0.2.0"},
+		"nor another's":   {script{Version: "0.1.0"}, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := dataDir(t)
+			act(t, dir, row.running)
+			pid := mustChange(t, at(t, dir, row.running.Version))
+			taken := false
+			err := at(t, dir, "0.2.0").TakeOver(t.Context(), func(context.Context) error {
+				taken = true
+				held, err := flock.New(dir.starting()).TryLock()
+				require.NoError(t, err)
+				require.False(t, held, "nobody else can start one meanwhile")
+				return nil
+			})
+			now, running, lookErr := dir.Running()
+			require.NoError(t, lookErr)
+			if row.ends {
+				require.False(t, running, "pid %d", now)
+			} else {
+				require.Equal(t, pid, now)
+			}
+			if row.fault != "" {
+				require.ErrorContains(t, err, row.fault)
+				require.False(t, taken)
+				return
+			}
+			require.NoError(t, err)
+			require.True(t, taken)
+		})
+	}
+}

@@ -60,19 +60,42 @@ func (l *Local) replace(ctx context.Context) error {
 		return nil
 	}
 	if found {
-		direct, err := l.direct()
-		if err != nil {
-			return err
-		}
-		// The answer may be lost with the manager: what counts is that it goes.
-		if err := direct.Stop(ctx); err != nil {
-			l.log.Debug("the manager did not confirm that it ends", "error", err)
-		}
-		if err := l.dir.AwaitEnd(ctx); err != nil {
+		if err := l.end(ctx); err != nil {
 			return err
 		}
 	}
 	return l.bringUp(ctx)
+}
+
+// TakeOver ends the data directory's manager if it is an embedded one that is no newer than this program, and
+// calls take, which is to make the caller's process the manager, before anybody can start another.
+func (l *Local) TakeOver(ctx context.Context, take func(context.Context) error) error {
+	return l.alone(ctx, func(ctx context.Context) error {
+		running, found := l.look(ctx)
+		switch {
+		case found && older(l.version, running.Version):
+			return fmt.Errorf("the manager that runs (pid %d) is of version %s, newer than this program of version %s, and may have written what that cannot read", running.PID, running.Version, l.version)
+		case found && running.Embedded:
+			if err := l.end(ctx); err != nil {
+				return err
+			}
+			l.log.Info("took the place of the embedded manager", "pid", running.PID)
+		}
+		return take(ctx)
+	})
+}
+
+// end ends the running manager and returns when it is gone.
+func (l *Local) end(ctx context.Context) error {
+	direct, err := l.direct()
+	if err != nil {
+		return err
+	}
+	// The answer may be lost with the manager: what counts is that it goes.
+	if err := direct.Stop(ctx); err != nil {
+		l.log.Debug("the manager did not confirm that it ends", "error", err)
+	}
+	return l.dir.AwaitEnd(ctx)
 }
 
 // look reads what the running manager says of itself, if one answers.

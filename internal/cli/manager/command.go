@@ -12,12 +12,15 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
 )
 
 // defaultIdleExit is when an embedded manager that nobody needs ends.
 const defaultIdleExit = 30 * time.Second
+
+const defaultLogLevel = "info"
 
 // options are what the command line says.
 type options struct {
@@ -31,6 +34,7 @@ type options struct {
 	host      string
 	embedded  bool
 	idleExit  time.Duration
+	takeOver  bool
 	logLevel  string
 	logJSON   bool
 }
@@ -53,39 +57,55 @@ func Command(version string, dataDir, token func() string) *cobra.Command {
 			return o.run(cmd.Context())
 		},
 	}
+	o.register(cmd.Flags())
 	set := cmd.Flags()
+	set.BoolVar(&o.embedded, "embedded", false, "be private to the data directory's user, and end when nobody needs it")
+	set.DurationVar(&o.idleExit, "idle-exit", defaultIdleExit, "with --embedded, or if given: end after so long without a pool and without a request (0: never)")
+	set.BoolVar(&o.takeOver, "take-over", false, "end an embedded manager that runs in the data directory, and take its place")
+	return cmd
+}
+
+// register adds the flags of every manager that does not end by itself.
+func (o *options) register(set *pflag.FlagSet) {
 	set.StringArrayVar(&o.listen, "listen", nil, `also answer here: "tcp://127.0.0.1:7070" (needs a token) or "unix:///path/to.sock"; may be repeated`)
 	set.StringVar(&o.tokenFile, "token-file", "", "file with the token that TCP clients must show")
 	set.StringVar(&o.keyFile, "secrets-key-file", "", "file with the key that seals the pools' secrets, and older keys in lines below it (default: secrets.key in the data directory, made when there is none)")
 	set.StringVar(&o.backups.dir, "backup-dir", "", "directory to write backups to by itself (default: none are written)")
-	set.DurationVar(&o.backups.every, "backup-every", 24*time.Hour, "time between two backups")
-	set.IntVar(&o.backups.keep, "backup-keep", 7, "backups that stay; older ones are removed")
+	set.DurationVar(&o.backups.every, "backup-every", defaultBackupEvery, "time between two backups")
+	set.IntVar(&o.backups.keep, "backup-keep", defaultBackupKeep, "backups that stay; older ones are removed")
 	set.StringVar(&o.host, "host", "", "name of this host in specs (default: the host's own)")
-	set.BoolVar(&o.embedded, "embedded", false, "be private to the data directory's user, and end when nobody needs it")
-	set.DurationVar(&o.idleExit, "idle-exit", defaultIdleExit, "with --embedded, or if given: end after so long without a pool and without a request (0: never)")
-	set.StringVar(&o.logLevel, "log-level", "info", "trace, debug, info, warn or error")
+	set.StringVar(&o.logLevel, "log-level", defaultLogLevel, "trace, debug, info, warn or error")
 	set.BoolVar(&o.logJSON, "log-json", false, "log JSON lines")
-	return cmd
 }
 
-// run checks everything that can be wrong with the command line before anything is done.
-func (o options) run(ctx context.Context) error {
-	level := hclog.LevelFromString(o.logLevel)
-	if level == hclog.NoLevel {
-		return fmt.Errorf("--log-level is %q; valid: trace, debug, info, warn, error", o.logLevel)
+// checked is what the command line comes to.
+type checked struct {
+	level     hclog.Level
+	dir       embedded.DataDir
+	token     string
+	addresses []address
+}
+
+// check finds what can be wrong with the command line before anything is done.
+func (o options) check() (c checked, err error) {
+	if c.level = hclog.LevelFromString(o.logLevel); c.level == hclog.NoLevel {
+		return c, fmt.Errorf("--log-level is %q; valid: trace, debug, info, warn, error", o.logLevel)
+	}
+	if c.dir, err = embedded.Resolve(o.dataDir); err != nil {
+		return c, err
+	}
+	if c.token, err = o.secret(); err != nil {
+		return c, err
 	}
 	if err := o.backups.check(); err != nil {
-		return err
+		return c, err
 	}
-	dir, err := embedded.Resolve(o.dataDir)
-	if err != nil {
-		return err
-	}
-	token, err := o.secret()
-	if err != nil {
-		return err
-	}
-	addresses, err := addressesOf(dir, o.listen, token != "")
+	c.addresses, err = addressesOf(c.dir, o.listen, c.token != "")
+	return c, err
+}
+
+func (o options) run(ctx context.Context) error {
+	c, err := o.check()
 	if err != nil {
 		return err
 	}
@@ -98,9 +118,9 @@ func (o options) run(ctx context.Context) error {
 		makePrivate()
 	}
 	m := instance{
-		version: o.version, dir: dir, host: o.host, token: token, addresses: addresses, keyFile: o.keyFile, backups: o.backups,
-		embedded: o.embedded, idleExit: o.idleExit,
-		log: hclog.New(&hclog.LoggerOptions{Name: "poolkeeper", Level: level, JSONFormat: o.logJSON, Output: os.Stderr}),
+		version: o.version, dir: c.dir, host: o.host, token: c.token, addresses: c.addresses, keyFile: o.keyFile, backups: o.backups,
+		embedded: o.embedded, idleExit: o.idleExit, takeOver: o.takeOver,
+		log: hclog.New(&hclog.LoggerOptions{Name: "poolkeeper", Level: c.level, JSONFormat: o.logJSON, Output: os.Stderr}),
 	}
 	warnOfSystemd(ctx, m.log)
 	return m.live(ctx)

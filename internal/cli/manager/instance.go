@@ -34,6 +34,7 @@ type instance struct {
 	backups   schedule
 	embedded  bool
 	idleExit  time.Duration // 0: it never ends by itself
+	takeOver  bool          // from an embedded manager
 	log       hclog.Logger
 }
 
@@ -47,7 +48,7 @@ func (m instance) live(ctx context.Context) (err error) {
 	if err := os.MkdirAll(string(m.dir), 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	lock, err := takeLock(ctx, m.dir)
+	lock, err := m.becomeTheOne(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,11 +162,27 @@ func (m instance) endWhenIdle(ctx context.Context, end context.CancelCauseFunc, 
 	}
 }
 
+// becomeTheOne makes this process the only manager of the directory.
+func (m instance) becomeTheOne(ctx context.Context) (lock *flock.Flock, err error) {
+	if !m.takeOver {
+		return takeLock(ctx, m.dir)
+	}
+	local, err := embedded.New(embedded.Options{DataDir: string(m.dir), Version: m.version, Logger: m.log})
+	if err != nil {
+		return nil, err
+	}
+	err = local.TakeOver(ctx, func(ctx context.Context) error {
+		lock, err = takeLock(ctx, m.dir)
+		return err
+	})
+	return lock, err
+}
+
 // lockPatience is how long the lock is tried: one who only looks whether a manager lives holds it for an
 // instant.
 const lockPatience = 2 * time.Second
 
-// takeLock makes this process the only manager of the directory.
+// takeLock errs if there is a manager already.
 func takeLock(ctx context.Context, dir embedded.DataDir) (*flock.Flock, error) {
 	lock := flock.New(dir.Lock(), flock.SetPermissions(0o600))
 	trying, cancel := context.WithTimeout(ctx, lockPatience)

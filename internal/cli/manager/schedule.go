@@ -22,6 +22,9 @@ type schedule struct {
 }
 
 const (
+	defaultBackupEvery = 24 * time.Hour
+	defaultBackupKeep  = 7
+
 	backupPattern = "poolkeeper-*.backup"
 	backupName    = "poolkeeper-20060102T150405Z.backup" // in the order of time
 )
