@@ -57,7 +57,8 @@ func build(version string) (*cobra.Command, *session) {
 	s.flags.register(root.PersistentFlags())
 	root.AddCommand(
 		group("manager", "Run, look at and end the manager",
-			manager.Command(version, s.flags.dataDirectory, s.flags.secret), s.managerStatus(), s.managerStop()),
+			manager.Command(version, s.flags.dataDirectory, s.flags.secret), s.managerStatus(), s.managerStop(),
+			manager.Install(s.flags.dataDirectory), manager.Uninstall(s.flags.dataDirectory)),
 		group("pool", "Look at and change pools",
 			s.poolList(), s.poolGet(), s.poolPlan(), s.poolApply(), s.poolPatch(), s.poolResize(), s.poolRestart(), s.poolPause(), s.poolResume(), s.poolDelete(), s.poolRevisions(), s.poolEvents()),
 		group("rollout", "Steer the rollouts of pools",

@@ -116,6 +116,37 @@ func copyProgram(program, dir string) (string, error) {
 	return name, nil
 }
 
+// serviceProgram is what the copy is called that a service of the system runs: a name that stays when the
+// program is replaced, and that is no copy's which install removes.
+const serviceProgram = "poolkeeper"
+
+// ServiceProgram is where a service of the system runs the data directory's manager from.
+func (d DataDir) ServiceProgram() string { return filepath.Join(d.programs(), serviceProgram) }
+
+// KeepProgram copies a program to ServiceProgram, in place of what is there. A manager that runs from there
+// runs on, as it was. The data directory is made if need be.
+func (d DataDir) KeepProgram(program string) error {
+	if err := d.create(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(d.programs(), 0o700); err != nil {
+		return d.unwritable(err)
+	}
+	source, err := os.Open(program)
+	if err != nil {
+		return fmt.Errorf("read the program that the service is to run: %w", err)
+	}
+	defer source.Close()
+	err = replaceFile(d.ServiceProgram(), 0o700, func(w io.Writer) error {
+		_, err := io.Copy(w, source)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("copy the program %s to %s: %w", program, d.ServiceProgram(), err)
+	}
+	return nil
+}
+
 func nameOf(digest hash.Hash) string {
 	return programPrefix + hex.EncodeToString(digest.Sum(nil)[:8])
 }

@@ -1,0 +1,159 @@
+//go:build linux
+
+package cli_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// unit is where the service of a program's user is written.
+func (p program) unit() string {
+	return filepath.Join(filepath.Dir(p.data), ".config", "systemd", "user", "poolkeeper.service")
+}
+
+// service runs what the unit says that systemd is to run, and returns once it answers.
+func (p program) service(t *testing.T) *exec.Cmd {
+	t.Helper()
+	text, err := os.ReadFile(p.unit())
+	require.NoError(t, err)
+	_, line, found := strings.Cut(string(text), "\nExecStart=")
+	require.True(t, found, "%s", text)
+	line, _, _ = strings.Cut(line, "\n")
+	// A shell reads the quotes of these words as systemd does.
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
+	cmd.Env = p.environment
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	log := filepath.Join(t.TempDir(), "log")
+	stderr, err := os.Create(log)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = stderr.Close() })
+	cmd.Stderr = stderr
+	require.NoError(t, cmd.Start())
+	until(t, "the service's manager", func() bool {
+		r := p.run(t.Context(), "", "manager", "status", "-o", "json")
+		return r.code == 0 && strings.Contains(r.out, `"embedded": false`)
+	})
+	return cmd
+}
+
+func TestAnInstalledServiceTakesThePlaceOfTheEmbeddedManager(t *testing.T) {
+	p := newProgram(t)
+	p.data = filepath.Join(filepath.Dir(p.data), "a place")
+	p.environment = append(p.environment, "POOLKEEPER_DATA_DIR="+p.data)
+	p.must(t, sleepers("web", 2), "pool", "apply", "-f", "-")
+	workers, embedded := p.pids(t, "web"), p.manager(t)
+
+	said := p.must(t, "", "manager", "install", "--log-json", "--host", "h1")
+	require.Contains(t, said, p.unit())
+	require.Contains(t, said, "systemctl --user enable --now poolkeeper\n")
+	require.Contains(t, said, "loginctl enable-linger")
+	text, err := os.ReadFile(p.unit())
+	require.NoError(t, err)
+	require.Contains(t, string(text), "\nKillMode=process\n")
+	verified(t, p.unit())
+
+	cmd := p.service(t)
+	running := p.manager(t)
+	require.Equal(t, cmd.Process.Pid, running.PID)
+	require.Equal(t, "h1", running.Host, "flags of manager run are carried over")
+	require.Equal(t, embedded.ID, running.ID)
+	require.Equal(t, workers, p.pids(t, "web"))
+	until(t, "the end of the embedded manager", func() bool { return !alive(embedded.PID) })
+	program, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(running.PID), "exe"))
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(p.data, "bin", "poolkeeper"), program, "it outlives the file that it was installed from")
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait())
+	require.Equal(t, workers, p.pids(t, "web"))
+	require.FileExists(t, program, "the embedded manager that was just started leaves it alone")
+	removed := p.must(t, "", "manager", "uninstall")
+	require.Contains(t, removed, "systemctl --user daemon-reload")
+	require.NoFileExists(t, p.unit())
+	require.NoFileExists(t, program)
+	require.Equal(t, workers, p.pids(t, "web"))
+	require.Contains(t, p.must(t, "", "manager", "uninstall"), "There is no "+p.unit())
+}
+
+// verified has systemd judge a unit, where it is there to be asked.
+func verified(t *testing.T, unit string) {
+	t.Helper()
+	program, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Log("systemd has not judged the unit, because it is not on this machine:", err)
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), program, "--user", "verify", unit)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "XDG_RUNTIME_DIR=" + t.TempDir()}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Empty(t, string(out))
+}
+
+func TestAServiceIsNotReplacedUnasked(t *testing.T) {
+	p := newProgram(t)
+	p.must(t, "", "manager", "install")
+	first, err := os.ReadFile(p.unit())
+	require.NoError(t, err)
+	p.must(t, "", "manager", "install") // as for an upgrade
+
+	refused := p.run(t.Context(), "", "manager", "install", "--log-level", "debug")
+	require.Equal(t, 1, refused.code)
+	require.Contains(t, refused.err, p.unit()+" says something else; --force replaces it")
+	now, err := os.ReadFile(p.unit())
+	require.NoError(t, err)
+	require.Equal(t, string(first), string(now))
+
+	p.must(t, "", "manager", "install", "--log-level", "debug", "--force")
+	now, err = os.ReadFile(p.unit())
+	require.NoError(t, err)
+	require.Contains(t, string(now), "--log-level debug")
+
+	require.NoError(t, os.WriteFile(p.unit(), []byte("[Service]\nExecStart=/bin/true\n"), 0o600))
+	alien := p.run(t.Context(), "", "manager", "uninstall")
+	require.Equal(t, 1, alien.code)
+	require.Contains(t, alien.err, "was not written by manager install")
+	require.FileExists(t, p.unit())
+}
+
+func TestWhatCouldNotRunIsNotInstalled(t *testing.T) {
+	p := newProgram(t)
+	p.environment = append(p.environment, "POOLKEEPER_TOKEN=s3cret")
+	for line, want := range map[string]string{
+		"--listen tcp://127.0.0.1:7070": "takes a --token-file",
+		"--token-file /nowhere":         "read the token",
+		"--log-level loud":              "--log-level is",
+		"--name ../up":                  "--name is",
+		"--system --user nobody-of-that-name --name nothing": "nobody-of-that-name",
+	} {
+		r := p.run(t.Context(), "", append([]string{"manager", "install"}, strings.Fields(line)...)...)
+		require.Equal(t, 1, r.code, line)
+		require.Contains(t, r.err, want)
+	}
+	require.Contains(t, p.must(t, "", "manager", "install", "--print", "--system"), "\nUser=poolkeeper\nExecStart="+p.path+" manager run --data-dir "+p.data)
+	require.NoDirExists(t, p.data)
+	require.NoDirExists(t, filepath.Join(filepath.Dir(p.data), ".config"))
+}
+
+// TestARunningServiceIsNotUninstalled: systemd would forget that its workers are to be spared. The systemctl that
+// answers here only says what the real one does of a service that runs.
+func TestARunningServiceIsNotUninstalled(t *testing.T) {
+	p := newProgram(t)
+	bin := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho active\n"), 0o700))
+	p.environment = append(p.environment, "PATH="+bin+":"+os.Getenv("PATH"))
+	p.must(t, "", "manager", "install")
+	require.Contains(t, p.must(t, "", "manager", "install"), "systemctl --user restart poolkeeper\n")
+	r := p.run(t.Context(), "", "manager", "uninstall")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "the service poolkeeper runs; stop it first, which its workers survive: systemctl --user disable --now poolkeeper")
+	require.FileExists(t, p.unit())
+}
