@@ -137,7 +137,7 @@ func (d DataDir) KeepProgram(program string) error {
 		return fmt.Errorf("read the program that the service is to run: %w", err)
 	}
 	defer source.Close()
-	err = replaceFile(d.ServiceProgram(), 0o700, func(w io.Writer) error {
+	err = ReplaceFile(d.ServiceProgram(), 0o700, func(w io.Writer) error {
 		_, err := io.Copy(w, source)
 		return err
 	})
