@@ -3,6 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 func writerOf(s Store) sqliteWriter { return s.(*database).commits.writer.(sqliteWriter) }
@@ -17,6 +21,59 @@ func LimitPages(ctx context.Context, s Store, n int) error {
 func Setting(ctx context.Context, s Store, pragma string) (value string, err error) {
 	err = writerOf(s).conn.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&value)
 	return value, err
+}
+
+// OpenPostgresWithin opens a store that waits for no answer for longer than patience.
+func OpenPostgresWithin(ctx context.Context, location string, patience time.Duration) (Store, error) {
+	config, err := pgx.ParseConfig(location)
+	if err != nil {
+		return nil, err
+	}
+	return openPostgres(ctx, config, patience)
+}
+
+// PostgresSetting is a setting of the writing connection of an idle store.
+func PostgresSetting(ctx context.Context, s Store, name string) (value string, err error) {
+	err = s.(*database).commits.writer.(*postgresWriter).conn.QueryRowContext(ctx, "SELECT current_setting($1)", name).Scan(&value)
+	return value, err
+}
+
+// PostgresPlan is how PostgreSQL would answer a query with any parameters if it avoided to read whole tables.
+func PostgresPlan(ctx context.Context, s Store, query string) (plan []string, err error) {
+	conn := s.(*database).commits.writer.(*postgresWriter).conn
+	parameters := 0
+	for strings.Contains(query, fmt.Sprint("$", parameters+1)) {
+		parameters++
+	}
+	execute := "EXECUTE asked"
+	if parameters > 0 {
+		execute += "(" + strings.TrimSuffix(strings.Repeat("NULL,", parameters), ",") + ")"
+	}
+	for _, statement := range []string{
+		"SET enable_seqscan = off", "SET enable_sort = off", "SET plan_cache_mode = force_generic_plan",
+		"PREPARE asked AS " + query,
+	} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := conn.QueryContext(ctx, "EXPLAIN "+execute)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var step string
+		if err := rows.Scan(&step); err != nil {
+			return nil, err
+		}
+		plan = append(plan, step)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	_, err = conn.ExecContext(ctx, "DEALLOCATE asked")
+	return plan, err
 }
 
 // Reads are the queries that must not slow down as other pools' records grow.

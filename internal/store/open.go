@@ -33,6 +33,15 @@ func Open(ctx context.Context, location string) (Store, error) {
 	return nil, invalidLocation(location, errors.New("it is of no known kind"))
 }
 
+// SQLiteURL is the URL of the store in a file at an absolute path.
+func SQLiteURL(path string) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // a drive letter
+	}
+	return (&url.URL{Scheme: "sqlite", Path: path}).String()
+}
+
 func invalidLocation(location string, reason error) error {
 	return fmt.Errorf("the store's URL is %s: %w; valid: %s", Redacted(location), reason, validLocations)
 }
@@ -69,8 +78,7 @@ func Redacted(location string) string {
 		return fmt.Sprintf("%q", location)
 	}
 	u, err := url.Parse(location)
-	// A password that was not encoded ends the host early: what follows then has its @.
-	if err != nil || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
+	if err != nil || ambiguous(u) {
 		return fmt.Sprintf("%q (the rest may hold a password)", scheme+"://…")
 	}
 	query := u.Query()
@@ -81,4 +89,10 @@ func Redacted(location string) string {
 		}
 	}
 	return fmt.Sprintf("%q", u.Redacted())
+}
+
+// ambiguous says whether a part of a URL that does not look like a password may be one: a password that was not
+// encoded ends the host early, and leaves its @ to what follows.
+func ambiguous(u *url.URL) bool {
+	return u.Scheme != "sqlite" && strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@")
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"time"
 
@@ -51,23 +52,27 @@ const (
 // ErrInUse if another manager has it open, ErrUnwritable if the server cannot be reached or written. A schema of a
 // newer Poolkeeper is refused and left as it is.
 func OpenPostgres(ctx context.Context, location string) (Store, error) {
+	if u, err := url.Parse(location); err == nil && ambiguous(u) {
+		return nil, invalidLocation(location, errors.New("it has a @ after the host; write %40, and likewise /, ?, # and : in a password"))
+	}
 	config, err := pgx.ParseConfig(location)
 	if err != nil {
 		return nil, invalidLocation(location, errors.New("it cannot be parsed as the URL of a PostgreSQL database"))
 	}
-	s, err := openPostgres(ctx, config)
+	s, err := openPostgres(ctx, config, statementPatience)
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", Redacted(location), err)
 	}
 	return s, nil
 }
 
-func openPostgres(ctx context.Context, config *pgx.ConnConfig) (_ *database, err error) {
+func openPostgres(ctx context.Context, config *pgx.ConnConfig, patience time.Duration) (_ *database, err error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("find the name of this host: %w", err)
 	}
 	name := fmt.Sprintf("pid %d on %s", os.Getpid(), host)
+	config.ConnectTimeout = min(config.ConnectTimeout, patience)
 	db := postgresDatabase(config, name)
 	ending, end := context.WithCancel(context.Background())
 	idle := time.NewTicker(restEvery)
@@ -83,7 +88,7 @@ func openPostgres(ctx context.Context, config *pgx.ConnConfig) (_ *database, err
 			err = errors.Join(err, d.Close())
 		}
 	}()
-	open := func(ctx context.Context) (*session, error) { return openSession(ctx, db, postgresDialect) }
+	open := func(ctx context.Context) (*session, error) { return openSession(ctx, db, postgresDialect(patience)) }
 	session, err := open(ctx)
 	if err != nil {
 		return nil, err
@@ -127,7 +132,6 @@ func postgresDatabase(config *pgx.ConnConfig, name string) *sql.DB {
 		searchPath = postgresSchema
 	}
 	config.RuntimeParams["application_name"] = "poolkeeper, " + name
-	config.ConnectTimeout = min(config.ConnectTimeout, statementPatience)
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, setSession, pgx.QueryExecModeExec, searchPath, lockPatience.String())
 		return err
@@ -136,19 +140,18 @@ func postgresDatabase(config *pgx.ConnConfig, name string) *sql.DB {
 	return db
 }
 
-var postgresDialect = dialect{
-	explain:  explainPostgres,
-	text:     postgresText,
-	patience: statementPatience,
-	// Statements need not be given back one by one, nor a lost connection be told of anything.
-	hangUp: func(conn *sql.Conn) {
-		_ = conn.Raw(func(c any) error {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			_ = c.(*stdlib.Conn).Conn().Close(ctx)
-			return driver.ErrBadConn
-		})
-	},
+func postgresDialect(patience time.Duration) dialect {
+	return dialect{explain: explainPostgres, text: postgresText, hangUp: hangUp, patience: patience}
+}
+
+// hangUp ends a connection: its statements need not be given back one by one, nor a lost one be told of anything.
+func hangUp(conn *sql.Conn) {
+	_ = conn.Raw(func(c any) error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = c.(*stdlib.Conn).Conn().Close(ctx)
+		return driver.ErrBadConn
+	})
 }
 
 // ensureSchema makes the store's own schema, and refuses a database that cannot hold all text.

@@ -4,8 +4,15 @@ package store_test
 
 import (
 	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store/storetest"
 )
@@ -15,5 +22,123 @@ func TestPostgresDoesWhatAStoreMust(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Database {
 		location := postgres.Database(t)
 		return func(ctx context.Context) (store.Store, error) { return store.Open(ctx, location) }
+	})
+}
+
+func TestAnAcknowledgedCommitIsOnPostgresDiskWhateverTheServerIsSetTo(t *testing.T) {
+	for set, want := range map[string]string{"off": "on", "on": "on", "local": "local", "remote_apply": "remote_apply"} {
+		t.Run(set, func(t *testing.T) {
+			location := postgres.Database(t)
+			postgres.Set(t, location, "synchronous_commit", set)
+			got, err := store.PostgresSetting(t.Context(), open(t, location), "synchronous_commit")
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func TestNoQueryReadsMoreOfPostgresThanItAnswers(t *testing.T) {
+	s := open(t, postgres.Database(t))
+	for _, query := range store.Reads {
+		plan, err := store.PostgresPlan(t.Context(), s, query)
+		require.NoError(t, err, query)
+		for _, step := range plan {
+			require.NotContains(t, step, "Seq Scan", "%s\n%s", query, strings.Join(plan, "\n"))
+		}
+	}
+}
+
+func TestASecondManagerOfPostgresIsToldWhoTheFirstIs(t *testing.T) {
+	location := postgres.Database(t)
+	open(t, location)
+	_, err := store.Open(t.Context(), location)
+	require.ErrorIs(t, err, store.ErrInUse)
+	host, noHost := os.Hostname()
+	require.NoError(t, noHost)
+	require.ErrorContains(t, err, fmt.Sprintf("pid %d on %s", os.Getpid(), host))
+}
+
+func TestTwoSchemasOfOneDatabaseAreTwoStores(t *testing.T) {
+	location := postgres.Database(t)
+	postgres.Execute(t, location, `CREATE SCHEMA other`)
+	u, err := url.Parse(location)
+	require.NoError(t, err)
+	query := u.Query()
+	query.Set("search_path", "other")
+	u.RawQuery = query.Encode()
+	a, b := open(t, location), open(t, u.String())
+	require.NotEqual(t, a.Identity().ManagerID, b.Identity().ManagerID)
+	appendEvent(t, a, "only here")
+	require.Empty(t, messages(t, b))
+}
+
+func TestTablesOfOtherProgramsAreNotInTheWay(t *testing.T) {
+	location := postgres.Database(t)
+	postgres.Execute(t, location, `CREATE TABLE events (title TEXT)`)
+	postgres.Execute(t, location, `CREATE TABLE goose_db_version (title TEXT)`)
+	s := open(t, location)
+	appendEvent(t, s, "hello")
+	require.Equal(t, []string{"hello"}, messages(t, s))
+}
+
+func TestAPostgresSchemaOfANewerPoolkeeperIsRefused(t *testing.T) {
+	location := postgres.Database(t)
+	closeStore(t, open(t, location))
+	postgres.Execute(t, location, `INSERT INTO poolkeeper.goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	_, err := store.Open(t.Context(), location)
+	require.ErrorContains(t, err, "9999")
+	require.ErrorContains(t, err, "version 1 at most")
+
+	postgres.Execute(t, location, `DELETE FROM poolkeeper.goose_db_version WHERE version_id = 9999`)
+	open(t, location)
+}
+
+func TestADatabaseThatCannotHoldAllTextIsRefused(t *testing.T) {
+	location := postgres.Database(t)
+	u, err := url.Parse(location)
+	require.NoError(t, err)
+	name := strings.TrimPrefix(u.Path, "/") + "_latin1"
+	postgres.Execute(t, location, `CREATE DATABASE `+name+` ENCODING 'LATIN1' TEMPLATE template0`)
+	t.Cleanup(func() { postgres.Execute(t, location, `DROP DATABASE `+name) })
+	u.Path = "/" + name
+	_, err = store.Open(t.Context(), u.String())
+	require.ErrorContains(t, err, "encoding LATIN1")
+}
+
+func TestAPostgresThatIsNotThereIsUnwritable(t *testing.T) {
+	location := postgres.Database(t)
+	for name, change := range map[string]func(u *url.URL, query url.Values){
+		"no server":   func(_ *url.URL, query url.Values) { query.Set("host", "/nowhere") },
+		"no database": func(u *url.URL, _ url.Values) { u.Path += "_none" },
+		"no user":     func(_ *url.URL, query url.Values) { query.Set("user", "nobody in particular") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			u, err := url.Parse(location)
+			require.NoError(t, err)
+			query := u.Query()
+			query.Set("password", "hush hush")
+			change(u, query)
+			u.RawQuery = query.Encode()
+			_, err = store.Open(t.Context(), u.String())
+			require.ErrorIs(t, err, store.ErrUnwritable)
+			require.ErrorContains(t, err, "postgres://")
+			require.NotContains(t, err.Error(), "hush")
+		})
+	}
+}
+
+// open opens the store at a URL until the test ends.
+func open(t testing.TB, location string) store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), location)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// tryEvent appends an event, if that can be done.
+func tryEvent(s store.Store, message string) error {
+	return s.Update(context.Background(), func(w store.Writer) error {
+		return w.AppendEvents(pool.Event{PoolUID: "p", Message: message})
 	})
 }

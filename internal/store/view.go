@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // maxViews bounds how many views run at once, each on a connection of its own.
@@ -11,32 +12,31 @@ const maxViews = 8
 
 // views runs reads, each in a snapshot.
 type views struct {
-	places  chan *session // one for each view that may run; nil: its connection is yet to be opened
+	places  chan struct{} // one for each view that may run
 	open    func(context.Context) (*session, error)
 	begin   string // begins a transaction that reads from one snapshot
 	decoded *decoded
+
+	mu   sync.Mutex
+	idle []*session // the last one was used last
 }
 
 func newViews(open func(context.Context) (*session, error), begin string, known *decoded) *views {
-	v := &views{places: make(chan *session, maxViews), open: open, begin: begin, decoded: known}
-	for range maxViews {
-		v.places <- nil
-	}
-	return v
+	return &views{places: make(chan struct{}, maxViews), open: open, begin: begin, decoded: known}
 }
 
 func (v *views) view(ctx context.Context, read func(Reader) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var reader *session
 	select {
-	case reader = <-v.places:
+	case v.places <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { v.places <- reader }()
-	if reader, err = v.ready(ctx, reader); err != nil {
+	defer func() { <-v.places }()
+	reader, err := v.ready(ctx, v.take())
+	if err != nil {
 		return err
 	}
 	tx := &transaction{ctx: ctx, sql: reader, decoded: v.decoded}
@@ -45,13 +45,32 @@ func (v *views) view(ctx context.Context, read func(Reader) error) (err error) {
 		if err == nil {
 			err = failed
 		}
-		if _, endErr := reader.exec(context.WithoutCancel(ctx), "ROLLBACK"); endErr != nil {
-			// The connection is lost, and with it the transaction: what was read is as good as ever.
-			_ = reader.close()
-			reader = nil
+		if _, lost := reader.exec(context.WithoutCancel(ctx), "ROLLBACK"); lost != nil {
+			_ = reader.close() // what was read is as good as ever
+			return
 		}
+		v.keep(reader)
 	}()
 	return read(tx)
+}
+
+// take is a connection that nobody uses; nil if there is none.
+func (v *views) take() *session {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	last := len(v.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	taken := v.idle[last]
+	v.idle = v.idle[:last]
+	return taken
+}
+
+func (v *views) keep(s *session) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.idle = append(v.idle, s)
 }
 
 // ready is a connection on which a view was begun: the one that was kept, or, if that is lost, a new one.
@@ -79,10 +98,8 @@ func (v *views) ready(ctx context.Context, kept *session) (*session, error) {
 // close must not be called before every view has returned.
 func (v *views) close() error {
 	var errs []error
-	for len(v.places) > 0 {
-		if reader := <-v.places; reader != nil {
-			errs = append(errs, reader.close())
-		}
+	for s := v.take(); s != nil; s = v.take() {
+		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
 }

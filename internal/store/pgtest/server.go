@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -86,6 +87,15 @@ func Through(t testing.TB, database, address string) string {
 	query.Set("port", port)
 	u.RawQuery = query.Encode()
 	return u.String()
+}
+
+// Set is what the connections to a database that are made from now on are set to.
+func (s *Server) Set(t testing.TB, database, name, value string) {
+	t.Helper()
+	u, err := url.Parse(database)
+	require.NoError(t, err)
+	s.Execute(t, s.url(superuser), fmt.Sprintf("ALTER DATABASE %s SET %s = %s",
+		pgx.Identifier{strings.TrimPrefix(u.Path, "/")}.Sanitize(), pgx.Identifier{name}.Sanitize(), pgx.Identifier{value}.Sanitize()))
 }
 
 // Execute runs one statement in a database.
