@@ -52,9 +52,29 @@ const (
 // Database makes an empty database, which goes when the test ends, and returns its URL: a unix socket.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
+	return s.database(t, "")
+}
+
+// DatabaseIn makes an empty database whose tables, unlike the server's log, are in an empty directory.
+func (s *Server) DatabaseIn(t testing.TB, dir string) string {
+	t.Helper()
+	s.Start(t)
+	owner, err := credential()
+	require.NoError(t, err)
+	if owner != nil {
+		require.NoError(t, os.Chown(dir, int(owner.Uid), int(owner.Gid)))
+	}
+	const tablespace = "elsewhere"
+	s.Execute(t, s.url(superuser), "CREATE TABLESPACE "+tablespace+" LOCATION '"+dir+"'")
+	t.Cleanup(func() { s.Execute(t, s.url(superuser), "DROP TABLESPACE "+tablespace) })
+	return s.database(t, " TABLESPACE "+tablespace)
+}
+
+func (s *Server) database(t testing.TB, where string) string {
+	t.Helper()
 	s.Start(t)
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), s.databases.Add(1))
-	s.Execute(t, s.url(superuser), "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
+	s.Execute(t, s.url(superuser), "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+where)
 	t.Cleanup(func() {
 		s.Execute(t, s.url(superuser), "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
 	})

@@ -480,6 +480,24 @@ var replyCases = []testCase{
 			return nil
 		})
 	}},
+	{"any text is a key of its own, also what no database calls text", func(t *testing.T, s store.Store) {
+		odd := []string{"", "a", "a\x00b", "a\x00c", "\xff", "\xfe", `"a"`, `"a\x00b"`, "'; --", "ü"}
+		for _, key := range odd {
+			update(t, s, func(w store.Writer) error {
+				return w.PutIdempotentReply(store.IdempotentReply{Author: key, Key: key, RequestHash: fmt.Sprintf("%x", key)})
+			})
+		}
+		view(t, s, func(r store.Reader) error {
+			for _, key := range odd {
+				got, err := r.IdempotentReply(key, key)
+				require.NoError(t, err, "%q", key)
+				require.Equal(t, store.IdempotentReply{Author: key, Key: key, RequestHash: fmt.Sprintf("%x", key)}, got)
+				_, err = r.PoolByName(key)
+				require.ErrorIs(t, err, store.ErrNotFound, "%q", key)
+			}
+			return nil
+		})
+	}},
 	{"a reply can be put again", func(t *testing.T, s store.Store) {
 		for _, hash := range []string{"first", "second"} {
 			update(t, s, func(w store.Writer) error {

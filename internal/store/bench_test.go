@@ -1,3 +1,5 @@
+//go:build unix
+
 package store_test
 
 import (
@@ -33,60 +35,71 @@ func BenchmarkBareCommit(b *testing.B) {
 
 // BenchmarkUpdate is one event per change; with several callers the changes share commits.
 func BenchmarkUpdate(b *testing.B) {
-	for _, callers := range []int{1, 64} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			s := openForBenchmark(b)
-			work := make(chan struct{})
-			var wg sync.WaitGroup
-			for range callers {
-				wg.Go(func() {
-					for range work {
-						if err := s.Update(context.Background(), func(w store.Writer) error {
-							return w.AppendEvents(pool.Event{PoolUID: "p", Type: pool.EventPoolUpdated, Time: time.Now(), Author: "bench", Message: "a message of some length"})
-						}); err != nil {
-							b.Error(err)
-						}
-					}
-				})
+	for _, engine := range engines {
+		for _, callers := range []int{1, 64} {
+			b.Run(fmt.Sprintf("%s/callers=%d", engine.name, callers), func(b *testing.B) { benchmarkUpdates(b, engine.open(b), callers) })
+		}
+	}
+}
+
+func benchmarkUpdates(b *testing.B, s store.Store, callers int) {
+	work := make(chan struct{})
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range work {
+				if err := s.Update(context.Background(), func(w store.Writer) error {
+					return w.AppendEvents(pool.Event{PoolUID: "p", Type: pool.EventPoolUpdated, Time: time.Now(), Author: "bench", Message: "a message of some length"})
+				}); err != nil {
+					b.Error(err)
+				}
 			}
-			for b.Loop() {
-				work <- struct{}{}
-			}
-			close(work)
-			wg.Wait()
 		})
 	}
+	for b.Loop() {
+		work <- struct{}{}
+	}
+	close(work)
+	wg.Wait()
 }
 
 // BenchmarkPutWorkers is 1,000 rows in one transaction; ns/row leaves the commit out.
 func BenchmarkPutWorkers(b *testing.B) {
-	for _, rows := range []string{"new", "changed"} {
-		b.Run(rows, func(b *testing.B) {
-			s := openForBenchmark(b)
-			require.NoError(b, s.Update(context.Background(), func(w store.Writer) error {
-				return w.InsertPool(pool.Pool{UID: "p", Name: "p", Phase: pool.PhaseLive, Spec: pool.Default()})
-			}))
-			var took time.Duration
-			round := 0
-			for b.Loop() {
-				workers := benchmarkWorkers(round)
-				if rows == "new" {
-					round++
-				}
-				require.NoError(b, s.Update(context.Background(), func(w store.Writer) error {
-					start := time.Now()
-					err := w.PutWorkers(workers...)
-					took += time.Since(start)
-					return err
-				}))
-			}
-			b.ReportMetric(float64(took.Nanoseconds())/float64(b.N)/1000, "ns/row")
-		})
+	for _, engine := range engines {
+		for _, rows := range []string{"new", "changed"} {
+			b.Run(engine.name+"/"+rows, func(b *testing.B) { benchmarkPuttingWorkers(b, engine.open(b), rows == "new") })
+		}
 	}
 }
 
+func benchmarkPuttingWorkers(b *testing.B, s store.Store, fresh bool) {
+	require.NoError(b, s.Update(context.Background(), func(w store.Writer) error {
+		return w.InsertPool(pool.Pool{UID: "p", Name: "p", Phase: pool.PhaseLive, Spec: pool.Default()})
+	}))
+	var took time.Duration
+	round := 0
+	for b.Loop() {
+		workers := benchmarkWorkers(round)
+		if fresh {
+			round++
+		}
+		require.NoError(b, s.Update(context.Background(), func(w store.Writer) error {
+			start := time.Now()
+			err := w.PutWorkers(workers...)
+			took += time.Since(start)
+			return err
+		}))
+	}
+	b.ReportMetric(float64(took.Nanoseconds())/float64(b.N)/1000, "ns/row")
+}
+
 func BenchmarkWorkers(b *testing.B) {
-	s := openForBenchmark(b)
+	for _, engine := range engines {
+		b.Run(engine.name, func(b *testing.B) { benchmarkReadingWorkers(b, engine.open(b)) })
+	}
+}
+
+func benchmarkReadingWorkers(b *testing.B, s store.Store) {
 	require.NoError(b, s.Update(context.Background(), func(w store.Writer) error {
 		if err := w.InsertPool(pool.Pool{UID: "p", Name: "p", Phase: pool.PhaseLive, Spec: pool.Default()}); err != nil {
 			return err
@@ -102,7 +115,16 @@ func BenchmarkWorkers(b *testing.B) {
 	}
 }
 
-func openForBenchmark(b *testing.B) store.Store {
+// engines are those that the benchmarks compare.
+var engines = []struct {
+	name string
+	open func(*testing.B) store.Store
+}{
+	{"sqlite", openSQLiteForBenchmark},
+	{"postgres", openPostgresForBenchmark},
+}
+
+func openSQLiteForBenchmark(b *testing.B) store.Store {
 	s, err := store.OpenSQLite(context.Background(), filepath.Join(b.TempDir(), "store.db"))
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, s.Close()) })
