@@ -87,7 +87,7 @@ func TestAPostgresSchemaOfANewerPoolkeeperIsRefused(t *testing.T) {
 	postgres.Execute(t, location, `INSERT INTO poolkeeper.goose_db_version (version_id, is_applied) VALUES (9999, true)`)
 	_, err := store.Open(t.Context(), location)
 	require.ErrorContains(t, err, "9999")
-	require.ErrorContains(t, err, "version 1 at most")
+	require.ErrorContains(t, err, "version 3 at most")
 
 	postgres.Execute(t, location, `DELETE FROM poolkeeper.goose_db_version WHERE version_id = 9999`)
 	open(t, location)
