@@ -15,20 +15,37 @@ const validLocations = "sqlite:///path/to/file, postgres://user@host/database"
 // Open opens the store that a URL names, and makes it if it is not there:
 //
 //	sqlite:///path/to/file         the file at an absolute path; see [OpenSQLite]
-//	postgres://user@host/database  a database of a PostgreSQL server; see [OpenPostgres]
+//	postgres://user@host/database  a database of a PostgreSQL server
+//
+// In PostgreSQL a store has a schema of its own, poolkeeper or, if the URL has a search_path, that one. What the URL
+// leaves open is found as psql finds it, in the environment and in ~/.pgpass. Open errs with ErrInUse if another
+// manager has the store open, and with ErrUnwritable if it cannot be reached or written. One of a newer Poolkeeper is
+// refused and left as it is.
 //
 // An error names the URL without its password.
 func Open(ctx context.Context, location string) (Store, error) {
+	open, err := locate(location)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx)
+}
+
+// Check says what is wrong with the URL of a store, without looking for the store.
+func Check(location string) error {
+	_, err := locate(location)
+	return err
+}
+
+func locate(location string) (open func(context.Context) (Store, error), err error) {
 	scheme, _, _ := strings.Cut(location, "://")
 	switch scheme {
 	case "sqlite":
 		path, err := sqlitePath(location)
-		if err != nil {
-			return nil, err
-		}
-		return OpenSQLite(ctx, path)
+		return func(ctx context.Context) (Store, error) { return OpenSQLite(ctx, path) }, err
 	case "postgres", "postgresql":
-		return OpenPostgres(ctx, location)
+		config, err := postgresConfig(location)
+		return func(ctx context.Context) (Store, error) { return openPostgresAs(ctx, location, config) }, err
 	}
 	return nil, invalidLocation(location, errors.New("it is of no known kind"))
 }

@@ -46,19 +46,18 @@ const (
 	closePatience = 5 * time.Second
 )
 
-// OpenPostgres opens the store in the PostgreSQL database that a URL names, in its schema poolkeeper or, if the
-// URL has a search_path, in that one; it makes what is not there. What the URL leaves open is found as psql finds
-// it, in the environment and in ~/.pgpass.
-// ErrInUse if another manager has it open, ErrUnwritable if the server cannot be reached or written. A schema of a
-// newer Poolkeeper is refused and left as it is.
-func OpenPostgres(ctx context.Context, location string) (Store, error) {
+func postgresConfig(location string) (*pgx.ConnConfig, error) {
 	if u, err := url.Parse(location); err == nil && ambiguous(u) {
 		return nil, invalidLocation(location, errors.New("it has a @ after the host; write %40, and likewise /, ?, # and : in a password"))
 	}
 	config, err := pgx.ParseConfig(location)
-	if err != nil {
-		return nil, invalidLocation(location, errors.New("it cannot be parsed as the URL of a PostgreSQL database"))
+	if err != nil { // which may quote what it could not read
+		return nil, invalidLocation(location, errors.New("it cannot be read as the URL of a PostgreSQL database"))
 	}
+	return config, nil
+}
+
+func openPostgresAs(ctx context.Context, location string, config *pgx.ConnConfig) (Store, error) {
 	s, err := openPostgres(ctx, config, statementPatience)
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", Redacted(location), err)

@@ -3,6 +3,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
+
+// envStore stands in for --store.
+const envStore = "POOLKEEPER_STORE"
 
 // defaultIdleExit is when an embedded manager that nobody needs ends.
 const defaultIdleExit = 30 * time.Second
@@ -26,6 +31,7 @@ const defaultLogLevel = "info"
 type options struct {
 	version   string
 	dataDir   string
+	store     string
 	listen    []string
 	token     string
 	tokenFile string
@@ -67,6 +73,7 @@ func Command(version string, dataDir, token func() string) *cobra.Command {
 
 // register adds the flags of every manager that does not end by itself.
 func (o *options) register(set *pflag.FlagSet) {
+	set.StringVar(&o.store, "store", "", `where the records are: "sqlite:///path/to/file" or "postgres://user@host/database" (or `+envStore+`, where other users cannot read a password; default: a SQLite file in the data directory)`)
 	set.StringArrayVar(&o.listen, "listen", nil, `also answer here: "tcp://127.0.0.1:7070" (needs a token) or "unix:///path/to.sock"; may be repeated`)
 	set.StringVar(&o.tokenFile, "token-file", "", "file with the token that TCP clients must show")
 	set.StringVar(&o.keyFile, "secrets-key-file", "", "file with the key that seals the pools' secrets, and older keys in lines below it (default: secrets.key in the data directory, made when there is none)")
@@ -82,6 +89,7 @@ func (o *options) register(set *pflag.FlagSet) {
 type checked struct {
 	level     hclog.Level
 	dir       embedded.DataDir
+	store     string
 	token     string
 	addresses []address
 }
@@ -92,6 +100,10 @@ func (o options) check() (c checked, err error) {
 		return c, fmt.Errorf("--log-level is %q; valid: trace, debug, info, warn, error", o.logLevel)
 	}
 	if c.dir, err = embedded.Resolve(o.dataDir); err != nil {
+		return c, err
+	}
+	c.store = cmp.Or(o.store, os.Getenv(envStore), store.SQLiteURL(c.dir.Store()))
+	if err := store.Check(c.store); err != nil {
 		return c, err
 	}
 	if c.token, err = o.secret(); err != nil {
@@ -118,7 +130,7 @@ func (o options) run(ctx context.Context) error {
 		makePrivate()
 	}
 	m := instance{
-		version: o.version, dir: c.dir, host: o.host, token: c.token, addresses: c.addresses, keyFile: o.keyFile, backups: o.backups,
+		version: o.version, dir: c.dir, store: c.store, host: o.host, token: c.token, addresses: c.addresses, keyFile: o.keyFile, backups: o.backups,
 		embedded: o.embedded, idleExit: o.idleExit, takeOver: o.takeOver,
 		log: hclog.New(&hclog.LoggerOptions{Name: "poolkeeper", Level: c.level, JSONFormat: o.logJSON, Output: os.Stderr}),
 	}

@@ -27,6 +27,7 @@ import (
 type instance struct {
 	version   string
 	dir       embedded.DataDir
+	store     string // its URL
 	host      string
 	token     string
 	addresses []address
@@ -66,7 +67,7 @@ func (m instance) live(ctx context.Context) (err error) {
 		}
 	}()
 
-	records, err := store.OpenSQLite(ctx, m.dir.Store())
+	records, err := store.Open(ctx, m.store)
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (m instance) live(ctx context.Context) (err error) {
 		Stop:     func() { end(errStopped) },
 		Logger:   m.log.Named("server"),
 	})
-	m.log.Info("the manager is ready", "id", identity.ManagerID, "version", m.version, "pid", os.Getpid(), "data_dir", string(m.dir), "addresses", fmt.Sprint(m.addresses))
+	m.log.Info("the manager is ready", "id", identity.ManagerID, "version", m.version, "pid", os.Getpid(), "data_dir", string(m.dir), "store", store.Redacted(m.store), "addresses", fmt.Sprint(m.addresses))
 	served = true
 	var owned sync.WaitGroup
 	owned.Go(func() { m.endWhenIdle(ctx, end, pools.Count, answers.CloseIfIdle) })
