@@ -78,11 +78,16 @@ func TestATokenLivesAsLongAsTheRunThatNeedsIt(t *testing.T) {
 		set("worker.secret_env_wo", object{"TOKEN": "${ephemeral.poolkeeper_token.run.token}"})(o)
 		set("worker.secret_env_wo_version", 1)(o)
 	}
-	w.declare(w.web(set("size", 1), handed), shared, asks)
+	looks := set("resource.terraform_data.look.provisioner", object{"local-exec": object{
+		"command":     w.provider(older) + " pool list --endpoint " + url + " -o json >looked",
+		"environment": object{"POOLKEEPER_TOKEN": "${ephemeral.poolkeeper_token.run.token}"},
+	}})
+	w.declare(w.web(set("size", 1), set("labels", object{"team": "core"}), handed), shared, asks, looks, set("resource.terraform_data.look.depends_on", []string{resourceType + ".web"}))
 	w.plan("-out=plan").ended(planChanges)
 	require.Len(t, w.tokens()["run"], 1)
 	said := w.tf("apply", "-input=false", "plan").succeeded()
 
+	require.Contains(t, read(t, filepath.Join(w.folder, "looked")), `"name": "web"`, "what was seen with it during the apply")
 	given := w.given()
 	require.Len(t, given, 1)
 	require.Regexp(t, `^pkt_[A-Za-z0-9_-]{43}$`, given[0], "what the worker got")
@@ -108,7 +113,7 @@ func TestATokenLivesAsLongAsTheRunThatNeedsIt(t *testing.T) {
 	require.Len(t, w.tokens()["run"], 3)
 	require.Empty(t, w.cli("", "token", "list", "-o", "json").succeeded().says(`"tokens": []`).stderr)
 
-	w.declare(w.web(set("size", 1), handed), shared, set("ephemeral.poolkeeper_token.run", object{"name": "run", "role": "root", "ttl": "0s"}))
+	w.declare(w.web(set("size", 1)), shared, set("ephemeral.poolkeeper_token.run", object{"name": "run", "role": "root", "ttl": "0s"}))
 	w.tf("validate").failed().says("Invalid token", `role: is no role (got "root"); valid: viewer, operator, admin`, `ttl: is no time that a token may live (got "0s")`)
 }
 
