@@ -140,7 +140,7 @@ func (s *Server) Start(t testing.TB) {
 // Stop ends the server if it was started, and removes it.
 func (s *Server) Stop() error {
 	s.start.Do(func() { s.failed = errors.New("the server was stopped before it was started") })
-	if s.failed != nil {
+	if s.postgres == nil {
 		return nil
 	}
 	return errors.Join(s.end(syscall.SIGINT), os.RemoveAll(s.dir))
