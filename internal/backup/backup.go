@@ -96,7 +96,8 @@ type Writer struct {
 func NewWriter(out io.Writer, h Header) (*Writer, error) {
 	w := &Writer{out: bufio.NewWriter(out), sum: sha256.New()}
 	h.Format, h.Version = format, version
-	return w, w.line(h)
+	err := w.line(h)
+	return w, err
 }
 
 // Put writes one pool.

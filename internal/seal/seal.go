@@ -75,7 +75,7 @@ func newKey(secret []byte) (k key, err error) {
 	}
 	k.id, k.mac = hex.EncodeToString(derive("id", 8)), derive("mac", sha256.Size)
 	block, e := aes.NewCipher(derive("seal", keySize))
-	if err = errors.Join(err, e); err != nil {
+	if err := errors.Join(err, e); err != nil {
 		return key{}, err
 	}
 	k.aead, err = cipher.NewGCMWithRandomNonce(block)

@@ -65,10 +65,18 @@ func startManager(ctx context.Context, program, dataDir string) (*manager, error
 // listens returns when somebody can be reached at a socket, or the client's patience would have ended: the growing
 // pauses of its own are made for others than those who measure a start.
 func (m *manager) listens(ctx context.Context, socket string) {
-	for began := time.Now(); time.Since(began) < patience && ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
-		if conn, err := net.Dial("unix", socket); err == nil {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	for ctx.Err() == nil {
+		if conn, err := new(net.Dialer).DialContext(ctx, "unix", socket); err == nil {
 			_ = conn.Close()
 			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-look.C:
 		}
 	}
 }
