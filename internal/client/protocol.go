@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -14,11 +15,15 @@ type (
 	// Plan is the answer to a dry run, Wave one moment of it.
 	Plan = api.Plan
 	Wave = api.Wave
-	// TokenRequest is what a token is to be like.
+	// TokenRequest is what a token is to be like, Role what it may do.
 	TokenRequest = api.TokenRequest
+	Role         = access.Role
 	// Endpoint is a worker of the registry.
 	Endpoint = api.Endpoint
 )
+
+// RoleViewer is the least role.
+const RoleViewer = access.Viewer
 
 // Names of the problems that callers branch on.
 const (

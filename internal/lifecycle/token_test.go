@@ -19,6 +19,7 @@ func as(t *testing.T, author string, scope access.Scope) context.Context {
 	return access.With(t.Context(), access.Caller{Author: author, Role: access.Admin, Scope: scope})
 }
 
+// refusedAs is why a request was refused.
 func refusedAs(t *testing.T, problem string, err error) *lifecycle.Refusal {
 	t.Helper()
 	var r *lifecycle.Refusal
@@ -124,7 +125,7 @@ func TestAScopeIsSeenToWhenAChangeIsMade(t *testing.T) {
 			"events":  func() error { _, err := s.m.Events(ctx, "web", 0, 0); return err },
 			"await":   func() error { _, err := s.m.Operation(ctx, done.Operation.ID, time.Minute); return err },
 		} {
-			refusedAs(t, api.ProblemNotFound, attempt())
+			require.Contains(t, refusedAs(t, api.ProblemNotFound, attempt()).Detail, "there is no", name)
 			require.Equal(t, "other", s.view("web").Spec.Labels["team"], name)
 		}
 		count, err := s.m.Count(ctx)

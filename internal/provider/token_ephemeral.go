@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/client"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
 )
@@ -41,7 +40,7 @@ type tokenModel struct {
 
 // What a token is like where it is not said.
 const (
-	defaultTokenRole = string(access.Viewer)
+	defaultTokenRole = string(client.RoleViewer)
 	defaultTokenTTL  = "1h"
 )
 
@@ -79,13 +78,13 @@ func (m tokenModel) request(ctx context.Context) (want client.TokenRequest, diag
 		return v.ValueString()
 	}
 	want = client.TokenRequest{
-		Name: known(m.Name, "unknown"), Role: access.Role(known(m.Role, defaultTokenRole)), TTL: known(m.TTL, defaultTokenTTL),
+		Name: known(m.Name, "unknown"), Role: client.Role(known(m.Role, defaultTokenRole)), TTL: known(m.TTL, defaultTokenTTL),
 	}
 	labels := map[string]types.String{}
 	if !m.Labels.IsUnknown() {
 		diags = m.Labels.ElementsAs(ctx, &labels, false)
 	}
-	want.Labels = access.Scope{}
+	want.Labels = map[string]string{}
 	for key, value := range labels {
 		want.Labels[key] = known(value, "")
 	}
