@@ -26,19 +26,24 @@ func TestExamplesArePlannedAsTheyAreWritten(t *testing.T) {
 		"data source":     read(t, "../../examples/data-sources/poolkeeper_resource_pool/data-source.tf"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newStage(t).keeper("d")
-			var rules []string
-			for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
-				rules = append(rules, fmt.Sprintf("%q = %q", host+"/poolkeeper/poolkeeper", filepath.Dir(k.provider(older))))
-			}
-			w := k.installed("dev_overrides {\n" + strings.Join(rules, "\n") + "\n}\n  direct {}")
-			require.NoError(t, os.WriteFile(filepath.Join(w.folder, "main.tf"), []byte(text), 0o600))
+			w := newStage(t).keeper("d").asWritten()
+			w.write("main.tf", text)
 			w.tf("validate").succeeded()
 			if name != "data source" && name != "token" { // which ask for a pool and a manager that are not there
 				w.tf("plan", "-input=false").succeeded().says("Plan: 1 to add")
 			}
 		})
 	}
+}
+
+// asWritten is a workspace whose provider is ours by whatever source an example names it.
+func (k *keeper) asWritten() *workspace {
+	k.t.Helper()
+	var rules []string
+	for _, host := range []string{"registry.terraform.io", "registry.opentofu.org"} {
+		rules = append(rules, fmt.Sprintf("%q = %q", host+"/poolkeeper/poolkeeper", filepath.Dir(k.provider(older))))
+	}
+	return k.installed("dev_overrides {\n" + strings.Join(rules, "\n") + "\n}\n  direct {}")
 }
 
 func read(t *testing.T, path string) string {

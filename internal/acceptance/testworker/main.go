@@ -108,12 +108,14 @@ func serve(ctx context.Context, listener net.Listener, f faults) error {
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, os.Getenv("POOLKEEPER_WORKER_ID"))
 	})
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+	health := func(w http.ResponseWriter, _ *http.Request) {
 		if f.neverReady {
 			http.Error(w, "warming up for ever", http.StatusServiceUnavailable)
 			return
 		}
-	})
+	}
+	mux.HandleFunc("/healthz", health)
+	mux.HandleFunc("/health", health)
 	var jobs atomic.Int64
 	jobs.Store(f.jobs)
 	mux.HandleFunc("/jobs", func(w http.ResponseWriter, _ *http.Request) {
