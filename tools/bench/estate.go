@@ -46,30 +46,54 @@ var (
 	tfDestroy = []string{"destroy", "-auto-approve", "-lock=false", parallelism}
 )
 
-// move is something that Terraform does to an estate, between what makes it possible and what makes it possible again.
-type move struct {
-	what          string
-	goal          float64
-	first         []string // once
-	timed, undoes []string // in each run
-}
+// plansPerRun is how often an estate is planned between its apply and its destroy.
+const plansPerRun = 3
 
-var (
-	moveApply   = move{what: "apply of %d empty pools", goal: 2, timed: tfApply, undoes: tfDestroy}
-	movePlan    = move{what: "plan of %d unchanged pools", goal: 1.3, first: tfApply, timed: tfPlan}
-	moveDestroy = move{what: "destroy of %d empty pools", goal: 2, first: tfApply, timed: tfDestroy, undoes: tfApply}
-)
-
-// measureEstate compares a move with the same in a provider that does nothing.
-func measureEstate(m move) func(context.Context, programs, string, int) (comparison, error) {
-	return func(ctx context.Context, p programs, dir string, runs int) (c comparison, err error) {
-		c = comparison{name: fmt.Sprintf(m.what+" / of as many in a provider that does nothing", estate), goal: m.goal}
-		err = withEstates(ctx, p, dir, func(t tfRunner, sides []workspace) error {
-			c.ours, c.floor, err = t.alternate(ctx, sides, m, runs)
-			return err
-		})
-		return c, err
+// measureTerraform takes an estate of empty pools through apply, plan and destroy, beside the same in a provider that does
+// nothing, and looks at the providers' memory meanwhile.
+func measureTerraform(ctx context.Context, p programs, dir string, runs int) ([]comparison, error) {
+	const beside = " / of as many in a provider that does nothing"
+	apply := comparison{name: fmt.Sprintf("apply of %d empty pools", estate) + beside, goal: 2}
+	plan := comparison{name: fmt.Sprintf("plan of %d unchanged pools", estate) + beside, goal: 1.3}
+	destroy := comparison{name: fmt.Sprintf("destroy of %d empty pools", estate) + beside, goal: 2}
+	memory := comparison{name: fmt.Sprintf("peak memory of the provider, apply of %d pools", estate) + beside, bytes: true}
+	err := withEstates(ctx, p, dir, func(t tfRunner, sides []workspace) error {
+		for range runs {
+			for i, s := range sides {
+				note := func(c *comparison, d time.Duration) {
+					into := &c.ours
+					if i > 0 {
+						into = &c.floor
+					}
+					*into = append(*into, d)
+				}
+				timed := func(c *comparison, args []string) error {
+					began := time.Now()
+					err := t.run(ctx, s.configuration, args...)
+					note(c, time.Since(began))
+					return err
+				}
+				peak, err := t.peakDuring(s, func() error { return timed(&apply, tfApply) })
+				if err != nil {
+					return err
+				}
+				note(&memory, time.Duration(peak)) // bytes
+				for range plansPerRun {
+					if err := timed(&plan, tfPlan); err != nil {
+						return err
+					}
+				}
+				if err := timed(&destroy, tfDestroy); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if memory.ours != nil && memory.ours[0] == 0 { // where there is no /proc
+		memory.ours, memory.floor = nil, nil
 	}
+	return []comparison{apply, plan, destroy, memory}, err
 }
 
 // workspace is a configuration, and the provider that it uses.
@@ -92,32 +116,4 @@ func withEstates(ctx context.Context, p programs, dir string, use func(tfRunner,
 	}
 	defer func() { err = errors.Join(err, m.stop(ctx)) }()
 	return use(t, sides)
-}
-
-// alternate makes the move on one side and then the other, again and again, and returns how long it took on each.
-func (t tfRunner) alternate(ctx context.Context, sides []workspace, m move, runs int) (ours, floor []time.Duration, err error) {
-	if m.first != nil {
-		for _, s := range sides {
-			if err := t.run(ctx, s.configuration, m.first...); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	took := make([][]time.Duration, len(sides))
-	for range runs {
-		for i, s := range sides {
-			began := time.Now()
-			if err := t.run(ctx, s.configuration, m.timed...); err != nil {
-				return nil, nil, err
-			}
-			took[i] = append(took[i], time.Since(began))
-			if m.undoes == nil {
-				continue
-			}
-			if err := t.run(ctx, s.configuration, m.undoes...); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	return took[0], took[1], nil
 }

@@ -38,8 +38,16 @@ type comparison struct {
 // measurement is one thing that can be measured, and how often it is.
 type measurement struct {
 	name    string
-	measure func(ctx context.Context, p programs, dir string, runs int) (comparison, error)
+	measure func(ctx context.Context, p programs, dir string, runs int) ([]comparison, error)
 	runs    int
+}
+
+// one is a measurement that gives one comparison.
+func one(measure func(ctx context.Context, p programs, dir string, runs int) (comparison, error)) func(context.Context, programs, string, int) ([]comparison, error) {
+	return func(ctx context.Context, p programs, dir string, runs int) ([]comparison, error) {
+		c, err := measure(ctx, p, dir, runs)
+		return []comparison{c}, err
+	}
 }
 
 // errNotHere: what would be compared with is not on this machine.
@@ -47,16 +55,14 @@ var errNotHere = errors.New("not on the PATH")
 
 // measurements is what there is to measure.
 var measurements = append([]measurement{
-	{"create", measureCreation, 3},
-	{"apply", measureEstate(moveApply), 3},
-	{"plan", measureEstate(movePlan), 5},
-	{"destroy", measureEstate(moveDestroy), 3},
-	{"planner-100k", measurePlanner(100_000), 7},
-	{"planner-1m", measurePlanner(1_000_000), 3},
-	{"roll", measureRolling, 3},
-	{"replace", measureReplacement, 15},
-	{"lease", measureLeases("a commit of a lease cycle / a transaction of one row, 64 callers each", 2, aloneInCommit), 5},
-	{"lease-grouped", measureLeases("a commit of a lease cycle / one row of many in a transaction, 64 callers each", 0, groupedInCommit), 5},
+	{"create", one(measureCreation), 3},
+	{"terraform", measureTerraform, 1},
+	{"planner-100k", one(measurePlanner(100_000)), 7},
+	{"planner-1m", one(measurePlanner(1_000_000)), 3},
+	{"roll", one(measureRolling), 3},
+	{"replace", one(measureReplacement), 15},
+	{"lease", one(measureLeases("a commit of a lease cycle / a transaction of one row, 64 callers each", 2, aloneInCommit)), 5},
+	{"lease-grouped", one(measureLeases("a commit of a lease cycle / one row of many in a transaction, 64 callers each", 0, groupedInCommit)), 5},
 }, onLinux...)
 
 // names lists what there is to measure.
@@ -110,18 +116,16 @@ func bench(p programs, only string, runs int) (err error) {
 		if runs > 0 {
 			n = runs
 		}
-		c, err := m.measure(ctx, p, own, n)
+		found, err := m.measure(ctx, p, own, n)
 		if errors.Is(err, errNotHere) {
-			fmt.Fprintf(os.Stderr, "NOT MEASURED: %s: %v\n", c.name, err)
+			fmt.Fprintf(os.Stderr, "NOT MEASURED: %s: %v\n", found[0].name, err)
 			continue
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("measure %s: %w", m.name, err))
 		}
 		_ = os.RemoveAll(own)
-		if len(c.ours) > 0 && len(c.floor) > 0 {
-			all = append(all, c)
-		}
+		all = append(all, slices.DeleteFunc(found, func(c comparison) bool { return len(c.ours) == 0 || len(c.floor) == 0 })...)
 	}
 	return errors.Join(append(failures, context.Cause(ctx), report(all))...)
 }
