@@ -90,7 +90,7 @@ func measureTerraform(ctx context.Context, p programs, dir string, runs int) ([]
 		}
 		return nil
 	})
-	if memory.ours != nil && memory.ours[0] == 0 { // where there is no /proc
+	if len(memory.ours) > 0 && memory.ours[0] == 0 { // where there is no /proc
 		memory.ours, memory.floor = nil, nil
 	}
 	return []comparison{apply, plan, destroy, memory}, err
