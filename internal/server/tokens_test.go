@@ -13,6 +13,8 @@ import (
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/api"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/pool"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/runtime"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/server"
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
@@ -149,7 +151,9 @@ func (s *stage) labelled(name, labels string) pool.View {
 
 func TestATokenForSomePoolsSeesNoOthers(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s := open(t, func(s *stage, _ *server.Config) {
+		s.host.foreign = []runtime.Found{{WorkerID: "w_lost", PoolUID: "p_lost", PoolName: "lost", Identity: "m_other/i_other"}}
+	})
 	mine, theirs := map[string]string{}, map[string]string{}
 	for name, into := range map[string]map[string]string{"a": mine, "b": theirs, "c": mine, "d": theirs, "e": mine} {
 		team := `"team":"core"`
@@ -174,7 +178,10 @@ func TestATokenForSomePoolsSeesNoOthers(t *testing.T) {
 		}
 		require.Equal(t, []string{"a", "c", "e"}, got, "limit %s", limit)
 	}
-	require.Equal(t, 3, as[api.Manager](core.get("/v1/manager").ok(http.StatusOK)).Pools)
+	m := as[api.Manager](core.get("/v1/manager").ok(http.StatusOK))
+	require.Equal(t, 3, m.Pools)
+	require.Empty(t, m.Foreign, "nobody knows what labels its pool had")
+	require.Len(t, as[api.Manager](s.remote.get("/v1/manager")).Foreign, 1)
 	var registered []string
 	for _, p := range as[api.Registry](core.get("/v1/registry").ok(http.StatusOK)).Pools {
 		registered = append(registered, p.Name)
