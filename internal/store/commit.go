@@ -12,6 +12,10 @@ import (
 // maxBatch bounds how many changes share a commit, and with it how long the first one waits for the last.
 const maxBatch = 256
 
+// queuePatience is how long a change waits for those before it. One that has not begun by then is refused: whoever
+// asked is better told that nothing is written than left to believe that it is about to be.
+const queuePatience = 30 * time.Second
+
 var errAbandoned = errors.New("the change ended without returning")
 
 // committer is the one writer of a database. It runs the changes that wait at the same time one after the
@@ -23,6 +27,8 @@ type committer struct {
 	decoded *decoded
 	queue   chan *turn
 	ended   chan struct{}
+
+	patience time.Duration
 }
 
 // writer is the connection that changes are made on, one transaction after the other.
@@ -49,7 +55,7 @@ type turn struct {
 
 // startCommitter begins to take changes. Between them, the writer rests whenever idle ticks.
 func startCommitter(w writer, known *decoded, idle <-chan time.Time) *committer {
-	c := &committer{writer: w, decoded: known, queue: make(chan *turn), ended: make(chan struct{})}
+	c := &committer{writer: w, decoded: known, queue: make(chan *turn), ended: make(chan struct{}), patience: queuePatience}
 	go func() {
 		defer close(c.ended)
 		for {
@@ -79,10 +85,14 @@ func (c *committer) update(ctx context.Context, change func(Writer) error) error
 		return err
 	}
 	t := &turn{begin: make(chan *transaction), ran: make(chan error), outcome: make(chan error, 1)}
+	wait := time.NewTimer(c.patience)
+	defer wait.Stop()
 	select {
 	case c.queue <- t:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-wait.C:
+		return fmt.Errorf("%w: it has taken no change for %s", ErrUnwritable, c.patience)
 	}
 	select {
 	case tx := <-t.begin:
@@ -118,6 +128,10 @@ func (c *committer) batch(first *turn) {
 func (c *committer) transact(first *turn) ([]*turn, error) {
 	turns := []*turn{first}
 	if err := c.writer.begin(); err != nil {
+		// Those who came meanwhile would wait as long again, one after the other, to be told the same.
+		for t := c.next(len(turns)); t != nil; t = c.next(len(turns)) {
+			turns = append(turns, t)
+		}
 		return turns, fmt.Errorf("begin a transaction: %w", err)
 	}
 	// The first change needs no savepoint, which would cost more than the change: if it fails, there is

@@ -23,13 +23,18 @@ func Setting(ctx context.Context, s Store, pragma string) (value string, err err
 	return value, err
 }
 
-// OpenPostgresWithin opens a store that waits for no answer for longer than patience.
+// OpenPostgresWithin opens a store that waits for no answer, and lets no change wait, for longer than patience.
 func OpenPostgresWithin(ctx context.Context, location string, patience time.Duration) (Store, error) {
 	config, err := pgx.ParseConfig(location)
 	if err != nil {
 		return nil, err
 	}
-	return openPostgres(ctx, config, patience)
+	d, err := openPostgres(ctx, config, patience)
+	if err != nil {
+		return nil, err
+	}
+	d.commits.patience = patience
+	return d, nil
 }
 
 // PostgresSetting is a setting of the writing connection of an idle store.

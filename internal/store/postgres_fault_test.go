@@ -192,6 +192,53 @@ func TestACommitWhoseAnswerWasLostIsFoundOut(t *testing.T) {
 	}
 }
 
+func TestWhoeverWaitsBehindACommitInDoubtIsRefused(t *testing.T) {
+	database, way, location := proxied(t, &postgres)
+	s, err := store.OpenPostgresWithin(t.Context(), location, 500*time.Millisecond)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	outcome := make(chan error, 1)
+	go func() {
+		outcome <- s.Update(context.Background(), func(w store.Writer) error {
+			err := w.AppendEvents(pool.Event{PoolUID: "p", Message: "in doubt"})
+			way.Mute(t)
+			return err
+		})
+	}()
+	require.Eventually(t, func() bool { return events(t, database) == 1 }, time.Minute, 5*time.Millisecond, "the commit reaches the server")
+	for range 3 {
+		require.ErrorIs(t, tryEvent(s, "behind it"), store.ErrUnwritable)
+	}
+	require.Empty(t, outcome, "nobody can know yet")
+	way.Mend(t)
+	require.NoError(t, <-outcome)
+	appendEvent(t, s, "after")
+	require.Equal(t, []string{"in doubt", "after"}, messages(t, s))
+}
+
+func TestAServerThatCannotBeReachedIsToldToAllWhoWaitAtOnce(t *testing.T) {
+	_, way, location := proxied(t, &postgres)
+	const patience = time.Second
+	s, err := store.OpenPostgresWithin(t.Context(), location, patience)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	appendEvent(t, s, "before")
+	way.Mute(t)
+	start := time.Now()
+	var callers sync.WaitGroup
+	for range 20 {
+		callers.Go(func() {
+			if err := tryEvent(s, "into the void"); !errors.Is(err, store.ErrUnwritable) {
+				t.Error(err)
+			}
+		})
+	}
+	callers.Wait()
+	require.Less(t, time.Since(start), 10*patience)
+	way.Mend(t)
+	require.Equal(t, []string{"before"}, messages(t, s))
+}
+
 func TestClosingDoesNotWaitForEverForAServerThatIsGone(t *testing.T) {
 	_, way, location := proxied(t, &postgres)
 	s := open(t, location)
