@@ -23,19 +23,23 @@ func Setting(ctx context.Context, s Store, pragma string) (value string, err err
 	return value, err
 }
 
-// OpenPostgresWithin opens a store that waits for no answer, and lets no change wait, for longer than patience.
-func OpenPostgresWithin(ctx context.Context, location string, patience time.Duration) (Store, error) {
+// OpenPostgresWithin opens a store that waits for no answer for longer than answer, and lets no change wait for longer
+// than queue.
+func OpenPostgresWithin(ctx context.Context, location string, answer, queue time.Duration) (Store, error) {
 	config, err := pgx.ParseConfig(location)
 	if err != nil {
 		return nil, err
 	}
-	d, err := openPostgres(ctx, config, patience)
+	d, err := openPostgres(ctx, config, answer)
 	if err != nil {
 		return nil, err
 	}
-	d.commits.patience = patience
+	d.commits.patience = queue
 	return d, nil
 }
+
+// ForgetSession makes an idle store believe that its writing connection is lost, which the server does not know.
+func ForgetSession(s Store) { s.(*database).commits.writer.(*postgresWriter).session = nil }
 
 // PostgresSetting is a setting of the writing connection of an idle store.
 func PostgresSetting(ctx context.Context, s Store, name string) (value string, err error) {

@@ -194,7 +194,7 @@ func TestACommitWhoseAnswerWasLostIsFoundOut(t *testing.T) {
 
 func TestWhoeverWaitsBehindACommitInDoubtIsRefused(t *testing.T) {
 	database, way, location := proxied(t, &postgres)
-	s, err := store.OpenPostgresWithin(t.Context(), location, 500*time.Millisecond)
+	s, err := store.OpenPostgresWithin(t.Context(), location, 500*time.Millisecond, 500*time.Millisecond)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	outcome := make(chan error, 1)
@@ -219,7 +219,7 @@ func TestWhoeverWaitsBehindACommitInDoubtIsRefused(t *testing.T) {
 func TestAServerThatCannotBeReachedIsToldToAllWhoWaitAtOnce(t *testing.T) {
 	_, way, location := proxied(t, &postgres)
 	const patience = time.Second
-	s, err := store.OpenPostgresWithin(t.Context(), location, patience)
+	s, err := store.OpenPostgresWithin(t.Context(), location, patience, time.Hour)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	appendEvent(t, s, "before")
@@ -263,7 +263,7 @@ func TestClosingDoesNotWaitForEverForAServerThatIsGone(t *testing.T) {
 
 func TestAServerThatAnswersNothingIsAsGoodAsGone(t *testing.T) {
 	_, way, location := proxied(t, &postgres)
-	s, err := store.OpenPostgresWithin(t.Context(), location, 500*time.Millisecond)
+	s, err := store.OpenPostgresWithin(t.Context(), location, 500*time.Millisecond, 500*time.Millisecond)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	appendEvent(t, s, "before")
@@ -352,6 +352,14 @@ func TestAServerWithoutConnectionsLeftIsUnwritable(t *testing.T) {
 	require.Eventually(t, func() bool { return read() == nil }, time.Minute, 5*time.Millisecond, "the server has noticed")
 	appendEvent(t, s, "after")
 	require.Equal(t, []string{"before", "on the connection that is open", "after"}, messages(t, s))
+}
+
+func TestALostConnectionThatTheServerHoldsOnToIsNotInTheWay(t *testing.T) {
+	s := open(t, postgres.Database(t))
+	appendEvent(t, s, "before")
+	store.ForgetSession(s)
+	appendEvent(t, s, "after")
+	require.Equal(t, []string{"before", "after"}, messages(t, s))
 }
 
 func TestAManagerThatWasReplacedWhileItSawNothingChangesNothing(t *testing.T) {

@@ -105,6 +105,39 @@ func TestADatabaseThatCannotHoldAllTextIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "encoding LATIN1")
 }
 
+func TestTextIsOrderedByItsBytesWhateverTheLocale(t *testing.T) {
+	location := postgres.Database(t)
+	u, err := url.Parse(location)
+	require.NoError(t, err)
+	name := strings.TrimPrefix(u.Path, "/") + "_icu"
+	postgres.Execute(t, location, `CREATE DATABASE `+name+` LOCALE_PROVIDER icu ICU_LOCALE 'en' TEMPLATE template0`)
+	t.Cleanup(func() { postgres.Execute(t, location, `DROP DATABASE `+name) })
+	u.Path = "/" + name
+	s, err := store.Open(t.Context(), u.String())
+	require.NoError(t, err)
+	want := []string{"B", "a", "a-1", "a1", "b"}
+	require.NoError(t, s.Update(t.Context(), func(w store.Writer) error {
+		for _, name := range want {
+			require.NoError(t, w.InsertPool(pool.Pool{UID: name, Name: name, Phase: pool.PhaseLive, Spec: pool.Default()}))
+		}
+		return nil
+	}))
+	var got []string
+	require.NoError(t, s.View(t.Context(), func(r store.Reader) error {
+		for page := (store.Page{Limit: 2}); ; page.After = got[len(got)-1] {
+			pools, err := r.Pools(page)
+			if err != nil || len(pools) == 0 {
+				return err
+			}
+			for _, p := range pools {
+				got = append(got, p.Name)
+			}
+		}
+	}))
+	require.Equal(t, want, got)
+	closeStore(t, s)
+}
+
 func TestAPostgresThatIsNotThereIsUnwritable(t *testing.T) {
 	location := postgres.Database(t)
 	for name, change := range map[string]func(u *url.URL, query url.Values){
