@@ -117,6 +117,11 @@ func TestAServiceIsNotReplacedUnasked(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(now), "--log-level debug")
 
+	other := p.run(t.Context(), "", "manager", "uninstall", "--data-dir", "/elsewhere")
+	require.Equal(t, 1, other.code)
+	require.Contains(t, other.err, "is the service of another data directory than /elsewhere")
+	require.FileExists(t, p.unit())
+
 	require.NoError(t, os.WriteFile(p.unit(), []byte("[Service]\nExecStart=/bin/true\n"), 0o600))
 	alien := p.run(t.Context(), "", "manager", "uninstall")
 	require.Equal(t, 1, alien.code)

@@ -259,6 +259,8 @@ func (i *installation) uninstall(cmd *cobra.Command) error {
 		return fmt.Errorf("look for the service: %w", err)
 	case !strings.Contains(string(text), marker):
 		return fmt.Errorf("%s was not written by manager install, so it is left alone", file)
+	case !i.of.system && !strings.Contains(string(text), k.quote["program"](dir.ServiceProgram())):
+		return fmt.Errorf("%s is the service of another data directory than %s; name that with --data-dir", file, dir)
 	case i.lives(cmd.Context(), k):
 		// Without its file systemd would forget that a stop of the service spares the workers.
 		return fmt.Errorf("the service %s runs; stop it first, which its workers survive: %s", i.unit(k), i.said(k, k.stop, file))
@@ -267,7 +269,7 @@ func (i *installation) uninstall(cmd *cobra.Command) error {
 	if k.wanted != "" {
 		removed = append(removed, filepath.Join(filepath.Dir(file), k.wanted, filepath.Base(file)))
 	}
-	if !i.of.system && strings.Contains(string(text), k.quote["program"](dir.ServiceProgram())) {
+	if !i.of.system {
 		removed = append(removed, dir.ServiceProgram())
 	}
 	for _, path := range removed {
