@@ -193,7 +193,7 @@ func (i *installation) prepare(dir embedded.DataDir, executable string) error {
 	}
 	runs, err := user.Lookup(i.user)
 	if err != nil {
-		return fmt.Errorf("--user: %w", err)
+		return fmt.Errorf("--user: %w; make one, as useradd --system does, or name another", err)
 	}
 	uid, err1 := strconv.Atoi(runs.Uid)
 	gid, err2 := strconv.Atoi(runs.Gid)
