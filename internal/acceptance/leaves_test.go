@@ -21,6 +21,8 @@ type sample struct {
 	// third comes after the second of a leaf that stays; nil means the first again.
 	third  any
 	beside object
+	// behind is what a change of it by the manager alone needs beside it, by its paths in JSON.
+	behind object
 	// stays says why the leaf cannot be taken out of a configuration by itself.
 	stays string
 	// resizes says that workers come or go between the two values.
@@ -54,7 +56,7 @@ func (p parts) samples(host string) map[string]sample {
 		hostPath:                       {first: host, second: host}, // for another one see TestChangesThatOnlyAnotherPoolCanHaveReplaceIt
 		"worker.command":               {first: list{p.worker}, second: list{p.worker, "-print", "$${PORT}"}, stays: "it is required", beside: with(two, "size", 2)},
 		"worker.env":                   {first: object{"A": "1"}, second: object{"A": "2", "B": ""}, beside: object{"size": 2}},
-		"worker.secret_env_wo_version": {first: 1, second: 2, stays: "its values need it", beside: object{"worker.secret_env_wo": object{"TOKEN": "x"}, "size": 2}},
+		"worker.secret_env_wo_version": {first: 1, second: 2, stays: "its values need it", beside: object{"worker.secret_env_wo": object{"TOKEN": "x"}, "size": 2}, behind: object{"worker.secret_env": object{"TOKEN": "x"}}},
 		"worker.working_dir":           {first: "/", second: "/tmp", beside: object{"size": 2}},
 		"worker.ports":                 {first: ports("http"), second: ports("http", "admin"), beside: object{"size": 2}},
 		"worker.on_exit_zero":          {first: "replace", second: "crash"},
@@ -240,6 +242,9 @@ func TestAPlanOfEveryLeafTellsWhatItsApplyDoes(t *testing.T) {
 			if drifts {
 				was, patches[name] = s.second, object{}
 				set(inJSON(f.Path), was)(patches[name])
+				for at, value := range s.behind {
+					set(at, value)(patches[name])
+				}
 			}
 			is := through.value(s, was)
 			next := w.takes(through, f, s, was, is)
