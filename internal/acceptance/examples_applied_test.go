@@ -7,7 +7,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -149,6 +151,44 @@ func TestEveryExampleThatCanBeIsApplied(t *testing.T) {
 		dir := filepath.Base(filepath.Dir(file))
 		applied := slices.ContainsFunc(slices.Collect(maps.Values(examples)), func(e example) bool { return e.dir == dir })
 		require.True(t, applied || dir == "provider", "examples/%s: it reaches a manager that is not there, or is to be applied", dir)
+	}
+}
+
+// programs are those of examples that are somebody's own.
+var programs = regexp.MustCompile(`/usr/local/bin/[a-z-]+|/opt/runner/run`)
+
+// TestEveryDocumentIsAppliedAndDeleted does with the pools that are written for the command line what is done above with
+// those for Terraform.
+func TestEveryDocumentIsAppliedAndDeleted(t *testing.T) {
+	files, err := filepath.Glob("../../examples/pools/*")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			w := newWorld(t)
+			text := programs.ReplaceAllStringFunc(read(t, file), func(path string) string {
+				script := "exec " + w.worker
+				if strings.HasSuffix(path, "ctl") { // asks one that runs
+					script = "exit 0"
+				}
+				return w.program(filepath.Base(path), script)
+			})
+			text = strings.NewReplacer("/var/lib/web", w.folder, "/opt/runner", w.folder).Replace(text)
+			w.cli(text, "pool", "apply", "-f", "-").succeeded()
+			w.cli(text, "pool", "plan", "-f", "-").succeeded().says("Action: none")
+			require.Len(t, w.pools(), 1)
+			v := w.pools()[0]
+			require.Len(t, w.settled(v.Name), v.Status.Desired)
+			require.Equal(t, pool.Healthy, v.Status.Health, "%v", v.Status)
+
+			if v.Spec.DeletionProtection {
+				w.cli("", "pool", "delete", v.Name).ended(4)
+				w.cli("deletion_protection: false", "pool", "patch", v.Name, "-f", "-").succeeded()
+			}
+			w.cli("", "pool", "delete", v.Name).succeeded()
+			require.Empty(t, w.pools())
+			require.Empty(t, w.running(v.Name))
+		})
 	}
 }
 

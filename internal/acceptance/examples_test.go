@@ -23,13 +23,18 @@ func TestExamplesArePlannedAsTheyAreWritten(t *testing.T) {
 		"resource":        read(t, resources+"resource.tf"),
 		"getting started": read(t, resources+"getting-started.tf"),
 		"token":           read(t, "../../examples/ephemeral-resources/poolkeeper_token/ephemeral-resource.tf"),
+		"provider":        read(t, "../../examples/provider/provider.tf"),
 		"data source":     read(t, "../../examples/data-sources/poolkeeper_resource_pool/data-source.tf"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newStage(t).keeper("d").asWritten()
 			w.write("main.tf", text)
 			w.tf("validate").succeeded()
-			if name != "data source" && name != "token" { // which ask for a pool and a manager that are not there
+			switch name {
+			case "data source", "token": // which ask for a pool and a manager that are not there
+			case "provider": // has no pool
+				w.tf("plan", "-input=false", "-var", "poolkeeper_token=t").succeeded().says("No changes")
+			default:
 				w.tf("plan", "-input=false").succeeded().says("Plan: 1 to add")
 			}
 		})
