@@ -47,8 +47,11 @@ func PostgresSetting(ctx context.Context, s Store, name string) (value string, e
 	return value, err
 }
 
-// PostgresPlan is how PostgreSQL would answer a query with any parameters if it avoided to read whole tables.
-func PostgresPlan(ctx context.Context, s Store, query string) (plan []string, err error) {
+// PruneLeases is a query whose plan depends on its limit.
+const PruneLeases = pruneLeases
+
+// PostgresPlan is how PostgreSQL would answer a query, in one of its modes of plan_cache_mode.
+func PostgresPlan(ctx context.Context, s Store, query, mode string) (plan []string, err error) {
 	conn := s.(*database).commits.writer.(*postgresWriter).conn
 	parameters := 0
 	for strings.Contains(query, fmt.Sprint("$", parameters+1)) {
@@ -56,12 +59,9 @@ func PostgresPlan(ctx context.Context, s Store, query string) (plan []string, er
 	}
 	execute := "EXECUTE asked"
 	if parameters > 0 {
-		execute += "(" + strings.TrimSuffix(strings.Repeat("NULL,", parameters), ",") + ")"
+		execute += "('1'" + strings.Repeat(", '1'", parameters-1) + ")"
 	}
-	for _, statement := range []string{
-		"SET enable_seqscan = off", "SET enable_sort = off", "SET plan_cache_mode = force_generic_plan",
-		"PREPARE asked AS " + query,
-	} {
+	for _, statement := range []string{"SET plan_cache_mode = " + mode, "PREPARE asked AS " + query} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
 			return nil, err
 		}

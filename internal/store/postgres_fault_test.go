@@ -384,6 +384,25 @@ func TestAManagerThatWasReplacedWhileItSawNothingChangesNothing(t *testing.T) {
 	open(t, database)
 }
 
+func TestAManagerThatWasReplacedChangesNothingWhateverItHolds(t *testing.T) {
+	location := postgres.Database(t)
+	s := open(t, location)
+	appendEvent(t, s, "before")
+	postgres.Execute(t, location, `UPDATE poolkeeper.writers SET replaced = true`)
+	require.ErrorIs(t, tryEvent(s, "out of date"), store.ErrInUse)
+	require.Equal(t, []string{"before"}, messages(t, s))
+}
+
+func TestConnectionsLostBetweenRequestsCostNoAnswer(t *testing.T) {
+	location := postgres.Database(t)
+	s := open(t, location)
+	appendEvent(t, s, "before")
+	require.Equal(t, []string{"before"}, messages(t, s))
+	endSessions(t, location)
+	appendEvent(t, s, "after")
+	require.Equal(t, []string{"before", "after"}, messages(t, s))
+}
+
 func TestAnIdleStoreIsHeldAgainAfterAFault(t *testing.T) {
 	t.Parallel()
 	database, way, location := proxied(t, &postgres)
