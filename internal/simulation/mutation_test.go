@@ -16,7 +16,7 @@ import (
 )
 
 // within is how many seeds a broken promise may take to be found.
-const within = 120
+const within = 250
 
 // TestEveryBrokenPromiseIsFound runs engines that are broken in one way each: a promise that is kept by all
 // of them says nothing of the one that is not.
