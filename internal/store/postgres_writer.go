@@ -52,7 +52,7 @@ type postgresWriter struct {
 	*session // nil: it was lost
 	open     func(context.Context) (*session, error)
 	ending   context.Context // done when nobody waits for an answer any more
-	backend  backend         // the server's end of the session
+	backend  backend         // the server's end of the session that held the store last
 	number   int64           // of the row in writers
 	commits  int64           // what the row counts if the open transaction is committed
 	replaced error           // not nil: another manager has opened the store
@@ -66,7 +66,8 @@ type backend struct {
 
 // hold makes s the session that holds the store. It errs with ErrInUse if another has it.
 func (w *postgresWriter) hold(ctx context.Context, s *session) error {
-	if err := s.scan(ctx, selectBackend, nil, &w.backend.pid, &w.backend.start); err != nil {
+	var b backend
+	if err := s.scan(ctx, selectBackend, nil, &b.pid, &b.start); err != nil {
 		return fmt.Errorf("look at the connection: %w", err)
 	}
 	_, err := s.exec(ctx, holdStore)
@@ -77,6 +78,9 @@ func (w *postgresWriter) hold(ctx context.Context, s *session) error {
 			return err
 		}
 		return fmt.Errorf("%w (%s): stop it first, or use another store", ErrInUse, name)
+	}
+	if err == nil {
+		w.backend = b
 	}
 	return err
 }

@@ -14,8 +14,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrNameTaken: another pool that is not destroyed has the name.
 	ErrNameTaken = errors.New("the name is taken")
-	// ErrUnwritable: nothing can be written at the moment: the disk is full, read-only or failing, or the
-	// store's file is not in its place any more.
+	// ErrUnwritable: nothing can be written at the moment: the disk is full, read-only or failing, the store's
+	// file is not in its place any more, or its server cannot be reached or takes no change.
 	// Nothing was changed; once the cause is gone the same store works again.
 	ErrUnwritable = errors.New("the store cannot be written")
 	// ErrInUse: another manager has the store open.
@@ -47,7 +47,8 @@ type Store interface {
 	// exactly once. A statement that failed dooms its change, whatever change returns. A ctx that is done
 	// before change has started keeps it from running; later it changes nothing.
 	Update(ctx context.Context, change func(Writer) error) error
-	// Close waits for the views and updates that were begun; later ones err with ErrClosed.
+	// Close waits for the views and updates that were begun; later ones err with ErrClosed. For an update whose
+	// answer is lost with its server it waits some seconds only: that one errs, and nobody knows what became of it.
 	Close() error
 }
 
