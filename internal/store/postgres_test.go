@@ -135,6 +135,30 @@ func TestADatabaseThatCannotHoldAllTextIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "encoding LATIN1")
 }
 
+func TestAnOrdinaryUserOfPostgresCanHaveAStore(t *testing.T) {
+	admin := postgres.Database(t)
+	postgres.Execute(t, admin, `CREATE ROLE ordinary LOGIN`)
+	t.Cleanup(func() { postgres.Execute(t, admin, `DROP ROLE ordinary`) })
+	location := postgres.Database(t)
+	u, err := url.Parse(location)
+	require.NoError(t, err)
+	query := u.Query()
+	query.Set("user", "ordinary")
+	u.RawQuery = query.Encode()
+
+	_, err = store.Open(t.Context(), u.String())
+	require.ErrorContains(t, err, "make the schema poolkeeper")
+	require.ErrorContains(t, err, "permission denied")
+	postgres.Execute(t, location, `GRANT CREATE ON DATABASE `+strings.TrimPrefix(u.Path, "/")+` TO ordinary`)
+	s := open(t, u.String())
+	appendEvent(t, s, "before")
+	_, err = store.Open(t.Context(), u.String())
+	require.ErrorContains(t, err, fmt.Sprintf("pid %d on ", os.Getpid()))
+	store.ForgetSession(s)
+	appendEvent(t, s, "after")
+	require.Equal(t, []string{"before", "after"}, messages(t, s))
+}
+
 func TestTextIsOrderedByItsBytesWhateverTheLocale(t *testing.T) {
 	location := postgres.Database(t)
 	u, err := url.Parse(location)
