@@ -194,7 +194,7 @@ func TestACommitWhoseAnswerWasLostIsFoundOut(t *testing.T) {
 
 func TestWhoeverWaitsBehindACommitInDoubtIsRefused(t *testing.T) {
 	database, way, location := proxied(t, &postgres)
-	s, err := store.OpenPostgresWithin(t.Context(), location, 500*time.Millisecond, 500*time.Millisecond)
+	s, err := store.OpenPostgresWithin(t.Context(), location, 2*time.Second, time.Second)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	outcome := make(chan error, 1)
@@ -218,7 +218,7 @@ func TestWhoeverWaitsBehindACommitInDoubtIsRefused(t *testing.T) {
 
 func TestAServerThatCannotBeReachedIsToldToAllWhoWaitAtOnce(t *testing.T) {
 	_, way, location := proxied(t, &postgres)
-	const patience = time.Second
+	const patience = 2 * time.Second
 	s, err := store.OpenPostgresWithin(t.Context(), location, patience, time.Hour)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -263,7 +263,7 @@ func TestClosingDoesNotWaitForEverForAServerThatIsGone(t *testing.T) {
 
 func TestAServerThatAnswersNothingIsAsGoodAsGone(t *testing.T) {
 	_, way, location := proxied(t, &postgres)
-	s, err := store.OpenPostgresWithin(t.Context(), location, 500*time.Millisecond, 500*time.Millisecond)
+	s, err := store.OpenPostgresWithin(t.Context(), location, 2*time.Second, time.Second)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	appendEvent(t, s, "before")
