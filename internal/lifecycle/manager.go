@@ -69,8 +69,12 @@ type Manager struct {
 // New reads the store, finds the workers that run already, and starts the controllers of all pools. It
 // errs if the runtime cannot be observed: then nothing is known of the workers.
 func New(ctx context.Context, config Config) (*Manager, error) {
-	c, err := setClock(ctx, config)
+	latest, sealing, err := firstLook(ctx, config.Store)
 	if err != nil {
+		return nil, err
+	}
+	c := setClock(config, latest)
+	if err := keysFit(config.Keys, sealing); err != nil {
 		return nil, err
 	}
 	config.Now = c.now
@@ -95,7 +99,7 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	m := &Manager{config: config, clock: c, pruned: c.now(), metrics: newMetrics(), controllers: map[string]*controller{}}
 	m.ctx, m.end = context.WithCancel(context.WithoutCancel(ctx))
 	m.health = health.NewScheduler(health.Config{Probe: config.Probe, Report: m.report, Random: config.Random, Now: config.Now})
-	if err = m.readySecrets(ctx); err == nil {
+	if err = m.renewSeals(ctx, sealing); err == nil {
 		err = m.recover(ctx)
 	}
 	if err != nil {
@@ -109,24 +113,29 @@ func New(ctx context.Context, config Config) (*Manager, error) {
 	return m, nil
 }
 
+// firstLook reads what has to be known before anything is done: the newest moment on record, and the keys that secrets are
+// sealed with.
+func firstLook(ctx context.Context, records store.Store) (latest time.Time, sealing []string, err error) {
+	err = records.View(ctx, func(r store.Reader) (err error) {
+		if latest, err = r.Latest(api.MaxWait); err != nil {
+			return err
+		}
+		sealing, err = r.SecretKeys()
+		return err
+	})
+	return latest, sealing, err
+}
+
 // setClock starts the manager's clock.
-func setClock(ctx context.Context, config Config) (*clock, error) {
+func setClock(config Config, latest time.Time) *clock {
 	machine := config.Now
 	if machine == nil {
 		machine = time.Now
 	}
-	var latest time.Time
-	err := config.Store.View(ctx, func(r store.Reader) (err error) {
-		latest, err = r.Latest(api.MaxWait)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
 	if behind := latest.Sub(machine()); behind > longBreak {
 		config.Logger.Warn("the machine's clock is behind the newest record; the time goes on from there", "behind", behind.Round(time.Second))
 	}
-	return newClock(machine, latest), nil
+	return newClock(machine, latest)
 }
 
 // Close stops the controllers. Workers live on; the journal says how far everything was.

@@ -111,31 +111,28 @@ func secretNames(r store.Reader, p pool.Pool) ([]string, error) {
 // resealBatch is how many secrets are sealed anew in one transaction.
 const resealBatch = 100
 
-// readySecrets makes sure that all secrets can be opened, and seals with the newest key what an older one has sealed:
-// that one can be taken out of the keyring then.
-func (m *Manager) readySecrets(ctx context.Context) error {
-	var sealing []string
-	err := m.config.Store.View(ctx, func(r store.Reader) (err error) {
-		sealing, err = r.SecretKeys()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	ours := m.config.Keys.IDs()
+// keysFit errs unless all that is sealed can be opened.
+func keysFit(keys seal.Keyring, sealing []string) error {
+	ours := keys.IDs()
 	for _, id := range sealing {
 		if !slices.Contains(ours, id) {
 			return fmt.Errorf("the store holds secrets that key %s has sealed, which is not among the keys of this manager (%s): give it that key beside the newest one", id, cmp.Or(strings.Join(ours, ", "), "none"))
 		}
 	}
+	return nil
+}
+
+// renewSeals seals with the newest key what older ones have sealed: they can be taken out of the keyring then.
+func (m *Manager) renewSeals(ctx context.Context, sealing []string) error {
 	for _, id := range sealing {
-		if id == ours[0] {
+		newest := m.config.Keys.IDs()[0]
+		if id == newest {
 			continue
 		}
 		if err := m.reseal(ctx, id); err != nil {
 			return fmt.Errorf("seal with the newest key what key %s has sealed: %w", id, err)
 		}
-		m.config.Logger.Info("secrets are sealed with the newest key; the older one is not needed any more", "older", id, "newest", ours[0])
+		m.config.Logger.Info("secrets are sealed with the newest key; the older one is not needed any more", "older", id, "newest", newest)
 	}
 	return nil
 }
