@@ -65,7 +65,7 @@ func (c *controller) carryOut(ctx context.Context, e effect) (fact, bool) {
 		}
 		f.kind = factHooked
 	case effectCount:
-		f.kind, f.at = factCounted, c.m.config.Now()
+		f.kind, f.at, f.draining = factCounted, c.m.config.Now(), e.worker.State == pool.WorkerDraining
 		f.text = c.count(ctx, e)
 		return f, true
 	case effectSweep:

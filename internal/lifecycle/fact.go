@@ -19,6 +19,7 @@ type fact struct {
 	exit     pool.Exit
 	health   pool.Health
 	text     string // reason of a verdict, error of an effect; empty if a clean-up worked
+	draining bool   // counted: it was asked after it was withdrawn
 	hopeless bool   // a launch that cannot succeed until the spec or the host is changed
 	// trouble: its signal did not reach it.
 	unsignalled bool
@@ -86,7 +87,7 @@ func (d *draft) take(f fact) {
 			w.HookedAt, d.changed[w.ID] = f.at, true
 		}
 	case factCounted:
-		d.readings[w.ID] = planner.Reading{AskedAt: f.at, Busy: f.text}
+		d.readings[w.ID] = planner.Reading{AskedAt: f.at, Draining: f.draining, Busy: f.text}
 	case factVerdict:
 		d.verdict(w, f)
 	case factSignalled:

@@ -267,7 +267,8 @@ func (f *fleet) answer() {
 		f.Readings = map[string]planner.Reading{}
 	}
 	for _, id := range f.counted {
-		reading := planner.Reading{AskedAt: f.Now}
+		i := slices.IndexFunc(f.Workers, func(w pool.Worker) bool { return w.ID == id })
+		reading := planner.Reading{AskedAt: f.Now, Draining: i >= 0 && f.Workers[i].State == pool.WorkerDraining}
 		if n := f.jobs[id]; n > 0 {
 			reading.Busy = fmt.Sprintf("%d active jobs", n)
 		}

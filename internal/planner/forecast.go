@@ -151,7 +151,7 @@ func (f *foresight) do(a Action, i int, wave *Wave) bool {
 	case Hook:
 		return false // it does not answer before the deadline
 	case Count:
-		f.Readings[a.WorkerID] = Reading{AskedAt: f.Now, Busy: "it may work"}
+		f.Readings[a.WorkerID] = Reading{AskedAt: f.Now, Draining: f.Workers[i].State == pool.WorkerDraining, Busy: "it may work"}
 		return f.Workers[i].State != pool.WorkerDraining // whose answer changes nothing before its deadline
 	case Kill:
 		return false // it ends by then

@@ -119,12 +119,12 @@ func (p *planning) jobs(i int) string {
 	if drain.ActiveJobs == nil || w.Instance.PID == 0 {
 		return ""
 	}
-	since := p.Now.Add(-readingAge)
-	if p.classes[i] == draining {
+	since, drains := p.Now.Add(-readingAge), p.classes[i] == draining
+	if drains {
 		since = later(w.HookedAt, w.DrainingAt.Add(drain.DeregisterDelay.Std()))
 	}
 	reading, asked := p.Readings[w.ID]
-	if !asked || reading.AskedAt.Before(since) {
+	if !asked || reading.AskedAt.Before(since) || drains && !reading.Draining {
 		return unread
 	}
 	return reading.Busy

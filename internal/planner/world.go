@@ -41,7 +41,10 @@ type Baseline struct {
 // Reading is one answer of a worker that was asked for its active jobs.
 type Reading struct {
 	AskedAt time.Time
-	Busy    string // what there is to do, or why that cannot be known; empty: nothing
+	// Draining says that it was asked after it was withdrawn. The times alone do not: one who gives work to whoever serves
+	// can do so between a question and a withdrawal at the same moment.
+	Draining bool
+	Busy     string // what there is to do, or why that cannot be known; empty: nothing
 }
 
 // Vacancy is the place that a failed worker left.
