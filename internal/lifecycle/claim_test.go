@@ -195,3 +195,28 @@ func TestOfManyCreationsAtOnceOneMakesThePool(t *testing.T) {
 		require.Len(t, uids, 1)
 	})
 }
+
+// TestOfManyCreatorsAtOnceWhoWaitOneHasThePool: each waits for the pool if it gets it, as Terraform does.
+func TestOfManyCreatorsAtOnceWhoWaitOneHasThePool(t *testing.T) {
+	play(t, func(t *testing.T, s *stage) {
+		results := make(chan error, 20)
+		for range 20 {
+			go func() {
+				done, err := s.m.Put(t.Context(), asNew, spec(1))
+				if err == nil {
+					_, err = s.m.Operation(t.Context(), done.Operation.ID, time.Minute)
+				}
+				results <- err
+			}()
+		}
+		have := 0
+		for range 20 {
+			if err := <-results; err == nil {
+				have++
+			} else {
+				refused(t, err, api.ProblemExists)
+			}
+		}
+		require.Equal(t, 1, have)
+	})
+}

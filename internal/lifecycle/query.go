@@ -156,12 +156,12 @@ func (m *Manager) Operation(ctx context.Context, id string, atMost time.Duration
 	}
 	m.claims.begin(id)
 	o, err := m.await(ctx, id, atMost)
-	m.claims.end(id, err == nil && !o.Phase.Ended(), m.config.Now())
-	if err != nil || !o.Phase.Ended() {
-		return o, err
+	told := err == nil && o.Phase.Ended()
+	if told { // while it is waited for still, so that nobody attaches in between
+		m.logClaim(m.learned(ctx, o))
 	}
-	m.logClaim(m.learned(ctx, o))
-	return o, nil
+	m.claims.end(id, err == nil && !told, m.config.Now())
+	return o, err
 }
 
 func (m *Manager) await(ctx context.Context, id string, atMost time.Duration) (o pool.Operation, err error) {

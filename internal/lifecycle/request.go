@@ -90,6 +90,9 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 		if done, err = change(tx); err != nil {
 			return err
 		}
+		if done.Changed && done.Operation.Kind == pool.OperationCreate { // before the next creation can see the pool
+			m.claims.expect(done.Operation.ID, m.config.Now())
+		}
 		return m.remember(tx, by, done.Operation.ID, m.config.Now())
 	})
 	if err != nil {
@@ -97,9 +100,6 @@ func (m *Manager) mutate(ctx context.Context, by Request, change func(store.Writ
 	}
 	failpoint.Reach(failpoint.Accepted)
 	if done.Changed {
-		if done.Operation.Kind == pool.OperationCreate {
-			m.claims.expect(done.Operation.ID, m.config.Now())
-		}
 		m.wake(done.Pool)
 	}
 	for _, id := range done.news {
