@@ -62,7 +62,7 @@ func (m *Manager) Authenticate(ctx context.Context, token string) (access.Caller
 	case !now.Before(known.ExpiresAt):
 		return access.Caller{}, refuse(api.ProblemUnauthorized, "the token that was shown, %q (%s), has expired at %s", known.Name, known.ID, known.ExpiresAt.Format(time.RFC3339))
 	}
-	return access.Caller{Author: tokenAuthor(known.Name), Role: known.Role, Scope: known.Labels}, nil
+	return access.Caller{Author: tokenAuthor(known.Name), Role: access.Role(known.Role), Scope: known.Labels}, nil
 }
 
 // MakeToken makes a token and tells it, this once. Nobody makes one that may do more than they may.
@@ -77,7 +77,7 @@ func (m *Manager) MakeToken(ctx context.Context, want api.TokenRequest) (api.New
 	}
 	secret, now := newToken(), m.moment()
 	made := store.Token{
-		ID: m.config.NewID("tok"), Name: want.Name, Hash: hashOf(secret), Role: want.Role, Labels: want.Labels,
+		ID: m.config.NewID("tok"), Name: want.Name, Hash: hashOf(secret), Role: string(want.Role), Labels: want.Labels,
 		Author: by.Author, CreatedAt: now, ExpiresAt: now.Add(ttl),
 	}
 	err := m.config.Store.Update(ctx, func(tx store.Writer) error {
@@ -142,7 +142,7 @@ func (m *Manager) moment() time.Time { return m.config.Now().UTC().Truncate(time
 // shownToken is all of a token that is ever told again.
 func shownToken(t store.Token) api.Token {
 	return api.Token{
-		ID: t.ID, Name: t.Name, Role: t.Role, Labels: t.Labels, Author: t.Author,
+		ID: t.ID, Name: t.Name, Role: access.Role(t.Role), Labels: t.Labels, Author: t.Author,
 		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt, RevokedBy: t.RevokedBy,
 	}
 }

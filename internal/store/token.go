@@ -3,22 +3,21 @@ package store
 import (
 	"fmt"
 	"time"
-
-	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/access"
 )
 
 // Token is an access token as it is kept: by its hash, from which nobody can tell what its holder shows.
+// What its role and its labels allow is not the store's to know.
 type Token struct {
-	ID        string       `json:"id"`
-	Name      string       `json:"name"`
-	Hash      string       `json:"hash"`
-	Role      access.Role  `json:"role"`
-	Labels    access.Scope `json:"labels,omitempty"`
-	Author    string       `json:"author"`
-	CreatedAt time.Time    `json:"created_at"`
-	ExpiresAt time.Time    `json:"expires_at"`
-	RevokedAt time.Time    `json:"revoked_at,omitzero"`
-	RevokedBy string       `json:"revoked_by,omitempty"`
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Hash      string            `json:"hash"`
+	Role      string            `json:"role"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Author    string            `json:"author"`
+	CreatedAt time.Time         `json:"created_at"`
+	ExpiresAt time.Time         `json:"expires_at"`
+	RevokedAt time.Time         `json:"revoked_at,omitzero"`
+	RevokedBy string            `json:"revoked_by,omitempty"`
 }
 
 // EndsAt is when the token ends, or has ended.
