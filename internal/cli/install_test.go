@@ -3,9 +3,12 @@
 package cli_test
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -133,10 +136,12 @@ func TestWhatCouldNotRunIsNotInstalled(t *testing.T) {
 	p := newProgram(t)
 	p.environment = append(p.environment, "POOLKEEPER_TOKEN=s3cret")
 	for line, want := range map[string]string{
-		"--listen tcp://127.0.0.1:7070": "takes a --token-file",
-		"--token-file /nowhere":         "read the token",
-		"--log-level loud":              "--log-level is",
-		"--name ../up":                  "--name is",
+		"--listen tcp://127.0.0.1:7070":                      "takes a --token-file",
+		"--token-file /nowhere":                              "read the token",
+		"--log-level loud":                                   "--log-level is",
+		"--name ../up":                                       "--name is",
+		"--store postgres://me:hush@db/pools":                "leave the password out",
+		"--backup-dir b --backup-every 1s":                   "--backup-every is 1s",
 		"--system --user nobody-of-that-name --name nothing": "nobody-of-that-name",
 	} {
 		r := p.run(t.Context(), "", append([]string{"manager", "install"}, strings.Fields(line)...)...)
@@ -146,6 +151,55 @@ func TestWhatCouldNotRunIsNotInstalled(t *testing.T) {
 	require.Contains(t, p.must(t, "", "manager", "install", "--print", "--system"), "\nUser=poolkeeper\nExecStart="+p.path+" manager run --data-dir "+p.data)
 	require.NoDirExists(t, p.data)
 	require.NoDirExists(t, filepath.Join(filepath.Dir(p.data), ".config"))
+
+	for variable, want := range map[string]string{"POOLKEEPER_STORE=postgres:///pools": "--store", "POOLKEEPER_SECRETS_KEY=k": "--secrets-key-file"} {
+		other := p
+		other.environment = append(slices.Clone(p.environment), variable)
+		r := other.run(t.Context(), "", "manager", "install", "--print")
+		require.Equal(t, 1, r.code, variable)
+		require.Contains(t, r.err, want)
+	}
+}
+
+func TestEveryFlagOfManagerRunIsCarriedOver(t *testing.T) {
+	p := newProgram(t)
+	help := regexp.MustCompile(`(?m)^ +--([a-z-]+)( [a-zA-Z]+)? `)
+	flags := func(command string) (names []string) {
+		own, _, _ := strings.Cut(p.must(t, "", "manager", command, "--help"), "Global Flags:")
+		for _, found := range help.FindAllStringSubmatch(own, -1) {
+			names = append(names, found[1])
+		}
+		return names
+	}
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("t"), 0o600))
+	values := map[string][]string{
+		"store": {"sqlite:///srv/p.db"}, "listen": {"tcp://127.0.0.1:7070", "unix:///run/pk.sock"}, "token-file": {token}, "secrets-key-file": {"/etc/pk.key"},
+		"backup-dir": {"/srv/backups"}, "backup-every": {"1h0m0s"}, "backup-keep": {"3"}, "host": {"h1"}, "log-level": {"debug"}, "log-json": nil,
+	}
+	install, want := []string{"manager", "install", "--print"}, []string{}
+	installs := flags("install")
+	for _, name := range flags("run") {
+		switch name {
+		case "embedded", "idle-exit", "take-over": // which make it no service
+			continue
+		}
+		require.Contains(t, installs, name)
+		require.Contains(t, values, name, "a flag of manager run: give a value for it")
+		for _, value := range values[name] {
+			install, want = append(install, "--"+name, value), append(want, "--"+name+" "+value)
+		}
+		if values[name] == nil {
+			install, want = append(install, "--"+name), append(want, "--"+name)
+		}
+	}
+	require.Subset(t, flags("run"), slices.Collect(maps.Keys(values)))
+	text := p.must(t, "", install...)
+	for _, argument := range want {
+		require.Contains(t, text, argument)
+	}
+	require.NoDirExists(t, p.data)
+	require.NoDirExists(t, "/srv/backups", "nothing is made by a look")
 }
 
 // TestARunningServiceIsNotUninstalled: systemd would forget that its workers are to be spared. The systemctl that

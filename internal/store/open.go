@@ -108,6 +108,17 @@ func Redacted(location string) string {
 	return fmt.Sprintf("%q", u.Redacted())
 }
 
+// HasPassword says whether the URL of a store holds a password, or something that may be one.
+func HasPassword(location string) bool {
+	u, err := url.Parse(location)
+	if err != nil || ambiguous(u) {
+		return true
+	}
+	_, inUser := u.User.Password()
+	query := u.Query()
+	return inUser || query.Has("password") || query.Has("sslpassword")
+}
+
 // ambiguous says whether a part of a URL that does not look like a password may be one: a password that was not
 // encoded ends the host early, and leaves its @ to what follows.
 func ambiguous(u *url.URL) bool {

@@ -121,6 +121,9 @@ func (o options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := o.backups.prepare(); err != nil {
+		return err
+	}
 	if o.host == "" {
 		if o.host, err = os.Hostname(); err != nil {
 			return fmt.Errorf("find the name of this host: %w; give it with --host", err)

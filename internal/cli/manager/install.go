@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,11 +19,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/embedded"
+	"github.com/poolkeeper/terraform-provider-poolkeeper/internal/store"
 )
 
 // installation is what the command lines of install and uninstall say.
 type installation struct {
 	options
+	run   *pflag.FlagSet // the flags of manager run
 	of    kindOf
 	name  string
 	user  string
@@ -49,7 +52,10 @@ func Install(dataDir func() string) *cobra.Command {
 			return i.install(cmd)
 		},
 	}
-	i.register(cmd.Flags())
+	i.run = pflag.NewFlagSet("run", pflag.ContinueOnError)
+	i.run.SortFlags = false
+	i.register(i.run)
+	cmd.Flags().AddFlagSet(i.run)
 	i.registerPlace(cmd.Flags())
 	cmd.Flags().StringVar(&i.user, "user", "poolkeeper", "with --system: whom the manager and its workers run as")
 	cmd.Flags().BoolVar(&i.print, "print", false, "print the file, and write nothing")
@@ -121,6 +127,9 @@ func (i *installation) install(cmd *cobra.Command) error {
 	} else if err != nil {
 		return err
 	}
+	if err := i.leavesNothingBehind(); err != nil {
+		return err
+	}
 	s, executable, err := i.service(k, c.dir)
 	if err != nil {
 		return err
@@ -165,25 +174,51 @@ func (i *installation) service(k kind, dir embedded.DataDir) (s service, executa
 		program = dir.ServiceProgram()
 	}
 	s.Command = []string{program, "manager", "run", "--data-dir", string(dir), "--take-over"}
-	for _, at := range i.listen {
-		s.Command = append(s.Command, "--listen", at)
+	given, err := written(i.run)
+	s.Command = append(s.Command, given...)
+	return s, executable, err
+}
+
+// leavesNothingBehind refuses what a service would have to have from whoever installs it, and cannot.
+func (i *installation) leavesNothingBehind() error {
+	if os.Getenv(envStore) != "" && i.store == "" {
+		return fmt.Errorf("%s is set, and a service has none of your environment: say where the records are with --store", envStore)
 	}
-	if i.tokenFile != "" {
-		if i.tokenFile, err = filepath.Abs(i.tokenFile); err != nil {
-			return s, "", err
+	if os.Getenv(keysVariable) != "" && i.keyFile == "" {
+		return fmt.Errorf("%s is set, and a service has none of your environment: name a file of the keys with --secrets-key-file", keysVariable)
+	}
+	if store.HasPassword(i.store) {
+		return fmt.Errorf("--store is %s, and everybody can read the file of a service: leave the password out, and put it into ~/.pgpass of the service's user", store.Redacted(i.store))
+	}
+	return nil
+}
+
+// pathFlags are the flags whose values are files and directories of whoever writes them.
+var pathFlags = []string{"token-file", "secrets-key-file", "backup-dir"}
+
+// written are the flags that were given, as they are written again from another directory.
+func written(set *pflag.FlagSet) (arguments []string, err error) {
+	set.VisitAll(func(f *pflag.Flag) {
+		if !f.Changed {
+			return
 		}
-		s.Command = append(s.Command, "--token-file", i.tokenFile)
-	}
-	if i.host != "" {
-		s.Command = append(s.Command, "--host", i.host)
-	}
-	if i.logLevel != defaultLogLevel {
-		s.Command = append(s.Command, "--log-level", i.logLevel)
-	}
-	if i.logJSON {
-		s.Command = append(s.Command, "--log-json")
-	}
-	return s, executable, nil
+		if f.Value.Type() == "bool" {
+			arguments = append(arguments, "--"+f.Name+"="+f.Value.String())
+			return
+		}
+		values := []string{f.Value.String()}
+		if several, ok := f.Value.(pflag.SliceValue); ok {
+			values = several.GetSlice()
+		}
+		for _, value := range values {
+			if slices.Contains(pathFlags, f.Name) {
+				absolute, e := filepath.Abs(value)
+				value, err = absolute, errors.Join(err, e)
+			}
+			arguments = append(arguments, "--"+f.Name, value)
+		}
+	})
+	return arguments, err
 }
 
 // prepare makes what the service finds when it starts: its program, or for one of the system its directory.

@@ -38,6 +38,14 @@ func (s schedule) check() error {
 	case s.keep < 1:
 		return fmt.Errorf("--backup-keep is %d; valid: at least 1", s.keep)
 	}
+	return nil
+}
+
+// prepare makes the directory.
+func (s schedule) prepare() error {
+	if s.dir == "" {
+		return nil
+	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of the backups: %w", err)
 	}
@@ -50,7 +58,7 @@ func (s schedule) run(ctx context.Context, write func(context.Context, io.Writer
 	if s.dir == "" {
 		return
 	}
-	due := time.NewTimer(time.Until(s.newest().Add(s.every)))
+	due := time.NewTimer(min(s.every, time.Until(s.newest().Add(s.every)))) // a clock that was ahead holds nothing up
 	defer due.Stop()
 	for {
 		select {

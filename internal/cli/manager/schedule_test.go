@@ -72,3 +72,20 @@ func TestBackupsAreWrittenWhenTheyAreDue(t *testing.T) {
 		require.Equal(t, 2*time.Hour+6*time.Minute, told[3])
 	})
 }
+
+func TestABackupOfATimeToComeHoldsUpNoOther(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := schedule{dir: dir, every: time.Hour, keep: 100}
+		_, err := s.once(t.Context(), time.Now().Add(1000*time.Hour), content("all"))
+		require.NoError(t, err)
+		ctx, end := context.WithTimeout(t.Context(), time.Hour+time.Minute)
+		defer end()
+		written := 0
+		s.run(ctx, content("all"), func(_ string, err error) {
+			require.NoError(t, err)
+			written++
+		})
+		require.Equal(t, 1, written)
+	})
+}
